@@ -1,0 +1,23 @@
+//! The contract between the operator and the pods: the configuration file that the operator writes and the relay
+//! reads, and the status document that the relay answers. Both programs depend on this crate, so neither can drift.
+//!
+//! - [`file`]: the file itself, `version`, `cold`, `hot`; reading, and writing without keys that are at their default
+//! - [`limits`], [`info`]: the two large hot sections; with feature `schema` they are also the CRD's
+//! - [`value`]: checked values: durations, sizes, bounded numbers
+//! - [`status`]: what `GET /status` on the ops port answers
+//! - [`names`]: ports, paths and file names that both sides must spell alike
+//!
+//! This crate does no I/O and knows neither Kubernetes nor sockets.
+
+pub mod file;
+pub mod info;
+pub mod limits;
+pub mod names;
+pub mod status;
+pub mod value;
+
+pub use file::{Cold, Config, ConfigError, Hot, Role, Storage};
+pub use info::Info;
+pub use limits::Limits;
+pub use status::Status;
+pub use value::{Bounded, Duration, Size};
