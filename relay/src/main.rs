@@ -1,1 +1,28 @@
-fn main() {}
+//! The `relay` program: reads the command line and hands over to one module per subcommand.
+
+use clap::{Parser, Subcommand};
+use nostr_fleet_relay::cmd::{check, serve};
+use std::process::ExitCode;
+
+/// A Nostr relay. `relay serve` without arguments serves ws://127.0.0.1:8080 from ./data.
+#[derive(Debug, Parser)]
+#[command(name = "relay", version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve clients until SIGTERM or Ctrl-C.
+    Serve(serve::Arguments),
+    /// Read a configuration file and say what is wrong with it: key, line and fix. Exits 0 or 2.
+    Check(check::Arguments),
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+    }
+}

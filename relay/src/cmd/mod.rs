@@ -1,0 +1,18 @@
+//! The subcommands, one module each. A module reads its arguments, does its work and says how it ended; it never prints a
+//! backtrace: each failure is one line that names the remedy.
+
+pub mod check;
+pub mod serve;
+
+use std::{fmt::Display, process::ExitCode};
+
+/// The command did its work and found a fault, or could not finish.
+pub const FAILED: u8 = 1;
+/// The command line, the configuration or the volume's holder must change first.
+pub const MISUSED: u8 = 2;
+
+/// One line to standard error, and the exit code.
+pub fn fail(code: u8, problem: impl Display) -> ExitCode {
+    eprintln!("relay: {problem}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,425 @@
+//! What the relay counts, under the names that operators' dashboards know (relay.md §2.9).
+//!
+//! The registry is a value: whoever counts is handed an [`Metrics`]. Every label comes from an enum or a fixed set, so no
+//! client can make a new time series. Nothing here may block or allocate per event beyond a label look-up.
+
+mod process;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+use relay_config::status::StoreStatus;
+
+/// Media type of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Upper bounds of the duration buckets, in seconds.
+const BUCKETS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+];
+
+/// Why an event was not taken: the word of the verdict that its author got (relay.md §2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejected {
+    /// Malformed, bad id or signature, out of bounds.
+    Invalid,
+    /// A newer version is stored.
+    Duplicate,
+    /// Too little work (NIP-13).
+    Pow,
+    /// Deleted, vanished, banned.
+    Blocked,
+    /// Not allowed to this client.
+    Restricted,
+    /// Only after AUTH (NIP-42).
+    AuthRequired,
+    /// Too many.
+    RateLimited,
+    /// Not known here.
+    Unsupported,
+    /// Our fault.
+    Error,
+}
+
+impl Rejected {
+    /// The label's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::Duplicate => "duplicate",
+            Self::Pow => "pow",
+            Self::Blocked => "blocked",
+            Self::Restricted => "restricted",
+            Self::AuthRequired => "auth-required",
+            Self::RateLimited => "rate-limited",
+            Self::Unsupported => "unsupported",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Which bound a client ran into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// Connections of the whole process.
+    Connections,
+    /// Connections of one address.
+    ConnectionsPerAddress,
+    /// Connections that have not finished their HTTP phase.
+    HalfOpen,
+    /// Subscriptions of one connection.
+    Subscriptions,
+}
+
+impl Limited {
+    /// The label's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::ConnectionsPerAddress => "connections_per_address",
+            Self::HalfOpen => "half_open",
+            Self::Subscriptions => "subscriptions",
+        }
+    }
+}
+
+/// What became of a changed configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// In force.
+    Applied,
+    /// Wrong: the last good one stays.
+    Refused,
+}
+
+impl Reloaded {
+    /// The label's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TypeLabel {
+    r#type: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+/// All counters, gauges and histograms of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Open client connections (WebSocket sessions).
+    pub active_connections: Gauge,
+    /// Client connections since the start.
+    pub connections: Counter,
+    received: Family<KindLabel, Counter>,
+    stored: Family<KindLabel, Counter>,
+    rejected: Family<ReasonLabel, Counter>,
+    /// Events that were known already.
+    pub duplicates: Counter,
+    /// Open subscriptions of all connections.
+    pub active_subscriptions: Gauge,
+    /// Seconds from REQ or COUNT to its last stored row.
+    pub query_duration: Histogram,
+    /// Seconds from a group's first event to its commit, `fdatasync` included.
+    pub commit_duration: Histogram,
+    /// Live events put into outboxes.
+    pub deliveries: Counter,
+    /// Connections closed because they did not read.
+    pub slow_readers_dropped: Counter,
+    limited: Family<TypeLabel, Counter>,
+    reloads: Family<ResultLabel, Counter>,
+    storage_bytes: Gauge,
+    event_count: Gauge,
+    log_bytes: Family<StateLabel, Gauge>,
+}
+
+impl Metrics {
+    /// A new registry with everything at zero.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            active_connections: Gauge::default(),
+            connections: Counter::default(),
+            received: Family::default(),
+            stored: Family::default(),
+            rejected: Family::default(),
+            duplicates: Counter::default(),
+            active_subscriptions: Gauge::default(),
+            query_duration: Histogram::new(BUCKETS),
+            commit_duration: Histogram::new(BUCKETS),
+            deliveries: Counter::default(),
+            slow_readers_dropped: Counter::default(),
+            limited: Family::default(),
+            reloads: Family::default(),
+            storage_bytes: Gauge::default(),
+            event_count: Gauge::default(),
+            log_bytes: Family::default(),
+        };
+        metrics.register_traffic();
+        metrics.register_work();
+        metrics.register_state();
+        metrics
+    }
+
+    /// Counts an EVENT frame whose event could be read.
+    pub fn received(&self, kind: u16) {
+        let kind = kind_label(kind);
+        self.received.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// Counts an event that was committed.
+    pub fn stored(&self, kind: u16) {
+        let kind = kind_label(kind);
+        self.stored.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// Counts an event that was not taken.
+    pub fn rejected(&self, reason: Rejected) {
+        let reason = reason.as_str();
+        self.rejected.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// Counts a client that ran into a bound.
+    pub fn limited(&self, limit: Limited) {
+        let r#type = limit.as_str();
+        self.limited.get_or_create(&TypeLabel { r#type }).inc();
+    }
+
+    /// Counts a changed configuration file.
+    pub fn reloaded(&self, result: Reloaded) {
+        let result = result.as_str();
+        self.reloads.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// The OpenMetrics text, with the store's figures of this moment.
+    pub fn render(&self, store: &StoreStatus) -> String {
+        self.storage_bytes.set(gauge(store.used_bytes));
+        self.event_count.set(gauge(store.events));
+        for (state, bytes) in [
+            ("live", store.log_live_bytes),
+            ("dead", store.log_dead_bytes),
+        ] {
+            let label = StateLabel { state };
+            self.log_bytes.get_or_create(&label).set(gauge(bytes));
+        }
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry).expect("a String takes every text");
+        out
+    }
+
+    fn register_traffic(&mut self) {
+        let to = self.registry.sub_registry_with_prefix("nostr_relay");
+        to.register(
+            "active_connections",
+            "Open client connections",
+            self.active_connections.clone(),
+        );
+        to.register(
+            "connections",
+            "Client connections since the start",
+            self.connections.clone(),
+        );
+        to.register(
+            "events_received",
+            "Readable events received, by kind",
+            self.received.clone(),
+        );
+        to.register(
+            "events_stored",
+            "Events committed, by kind",
+            self.stored.clone(),
+        );
+        to.register(
+            "events_rejected",
+            "Events not taken, by reason",
+            self.rejected.clone(),
+        );
+        to.register(
+            "duplicates",
+            "Events that were known already",
+            self.duplicates.clone(),
+        );
+        to.register(
+            "active_subscriptions",
+            "Open subscriptions",
+            self.active_subscriptions.clone(),
+        );
+        to.register(
+            "deliveries",
+            "Live events put into outboxes",
+            self.deliveries.clone(),
+        );
+    }
+
+    fn register_work(&mut self) {
+        let to = self.registry.sub_registry_with_prefix("nostr_relay");
+        to.register(
+            "query_duration_seconds",
+            "From REQ or COUNT to its last stored row",
+            self.query_duration.clone(),
+        );
+        to.register(
+            "commit_duration_seconds",
+            "Duration of a group commit",
+            self.commit_duration.clone(),
+        );
+        to.register(
+            "slow_readers_dropped",
+            "Connections closed because they did not read",
+            self.slow_readers_dropped.clone(),
+        );
+        to.register(
+            "rate_limit_hits",
+            "Refusals because of a limit, by its type",
+            self.limited.clone(),
+        );
+        to.register(
+            "config_reloads",
+            "Changed configuration files, by result",
+            self.reloads.clone(),
+        );
+    }
+
+    fn register_state(&mut self) {
+        let to = self.registry.sub_registry_with_prefix("nostr_relay");
+        to.register(
+            "storage_bytes",
+            "Bytes that the store takes on disk",
+            self.storage_bytes.clone(),
+        );
+        to.register(
+            "event_count",
+            "Events in the store",
+            self.event_count.clone(),
+        );
+        to.register(
+            "log_bytes",
+            "Bytes of the log, by state",
+            self.log_bytes.clone(),
+        );
+        self.registry.register_collector(Box::new(process::Process));
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The label of an event kind: the kinds that people watch, `other` for all the rest, so that the number of series is fixed.
+pub const fn kind_label(kind: u16) -> &'static str {
+    match kind {
+        0 => "0",
+        1 => "1",
+        3 => "3",
+        4 => "4",
+        5 => "5",
+        6 => "6",
+        7 => "7",
+        16 => "16",
+        62 => "62",
+        443 => "443",
+        444 => "444",
+        445 => "445",
+        1059 => "1059",
+        1111 => "1111",
+        1984 => "1984",
+        9734 => "9734",
+        9735 => "9735",
+        10_000 => "10000",
+        10_002 => "10002",
+        10_050 => "10050",
+        22_242 => "22242",
+        24_133 => "24133",
+        30_023 => "30023",
+        30_078 => "30078",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_promised_name_is_there() {
+        let metrics = Metrics::new();
+        metrics.received(1);
+        metrics.stored(1);
+        metrics.rejected(Rejected::Invalid);
+        metrics.limited(Limited::HalfOpen);
+        metrics.reloaded(Reloaded::Applied);
+        let text = metrics.render(&StoreStatus {
+            used_bytes: 4096,
+            events: 7,
+            log_live_bytes: 3,
+            log_dead_bytes: 2,
+            ..StoreStatus::default()
+        });
+        for line in [
+            "nostr_relay_active_connections 0",
+            "nostr_relay_connections_total 0",
+            "nostr_relay_events_received_total{kind=\"1\"} 1",
+            "nostr_relay_events_stored_total{kind=\"1\"} 1",
+            "nostr_relay_events_rejected_total{reason=\"invalid\"} 1",
+            "nostr_relay_duplicates_total 0",
+            "nostr_relay_active_subscriptions 0",
+            "nostr_relay_query_duration_seconds_bucket{le=\"0.001\"} 0",
+            "nostr_relay_query_duration_seconds_bucket{le=\"5.0\"} 0",
+            "nostr_relay_commit_duration_seconds_count 0",
+            "nostr_relay_deliveries_total 0",
+            "nostr_relay_slow_readers_dropped_total 0",
+            "nostr_relay_rate_limit_hits_total{type=\"half_open\"} 1",
+            "nostr_relay_storage_bytes 4096",
+            "nostr_relay_event_count 7",
+            "nostr_relay_log_bytes{state=\"live\"} 3",
+            "nostr_relay_log_bytes{state=\"dead\"} 2",
+            "nostr_relay_config_reloads_total{result=\"applied\"} 1",
+            "process_cpu_seconds_total ",
+            "process_resident_memory_bytes ",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn no_client_can_make_a_new_series() {
+        let metrics = Metrics::new();
+        (0..=u16::MAX).for_each(|kind| metrics.received(kind));
+        let text = metrics.render(&StoreStatus::default());
+        let series = text.matches("events_received_total{").count();
+        assert!(series < 32, "{series} series");
+        assert!(text.contains("events_received_total{kind=\"other\"}"));
+    }
+}

@@ -1,0 +1,52 @@
+//! Log lines: to standard error, as text for people or one JSON object a line, with a level that changes while we run.
+
+use relay_config::file::{LogFormat, LogLevel};
+use std::io::IsTerminal;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{
+    Layer, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
+};
+
+/// Changes the level of the log (hot key `logLevel`).
+#[derive(Clone, Debug)]
+pub struct LevelHandle(reload::Handle<LevelFilter, Registry>);
+
+impl LevelHandle {
+    /// From now on lines below `level` are not written.
+    pub fn set(&self, level: LogLevel) {
+        // The only error is that the subscriber is gone, and then nobody writes lines.
+        let _ = self.0.reload(filter(level));
+    }
+}
+
+/// Starts the log of this process. A second call changes nothing but its own handle, so tests may call it too.
+pub fn start(format: LogFormat, level: LogLevel) -> LevelHandle {
+    let (filter, handle) = reload::Layer::new(filter(level));
+    let lines = match format {
+        LogFormat::Text => fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_target(false)
+            .boxed(),
+        LogFormat::Json => fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_writer(std::io::stderr)
+            .boxed(),
+    };
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init();
+    LevelHandle(handle)
+}
+
+const fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
