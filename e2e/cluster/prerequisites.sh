@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# What must be on the machine, each with its remedy. Sourced. Debian packages are installed when they are missing; Go, Rust and root are asked for.
+
+missing() { # what, remedy
+  echo "missing: $1" >&2
+  echo "  remedy: $2" >&2
+  exit 2
+}
+
+need_root() {
+  [ "$(id -u)" = 0 ] || missing "root (network namespaces, mounts and cgroups need it)" "run the command as root, or set E2E_KUBECONFIG to use a cluster that exists"
+}
+
+need_go() { # lowest version
+  local have
+  command -v go >/dev/null || missing "Go $1 or newer" "install it from https://go.dev/dl and put its bin directory on PATH"
+  have=$(GOTOOLCHAIN=local go env GOVERSION | sed 's/^go//; s/[^0-9.].*//')
+  [ "$(printf '%s\n%s\n' "$1" "$have" | sort -V | head -1)" = "$1" ] || missing "Go $1 or newer (this is $have)" "install a newer one from https://go.dev/dl"
+}
+
+need_rust() {
+  { command -v cargo && command -v rustc; } >/dev/null || missing "Rust (cargo and rustc)" "install it from https://rustup.rs; the version in rust-toolchain.toml is fetched by itself"
+}
+
+need_packages() { # Debian packages…
+  local package absent=()
+  for package; do dpkg -s "$package" >/dev/null 2>&1 || absent+=("$package"); done
+  [ ${#absent[@]} = 0 ] && return
+  command -v apt-get >/dev/null || missing "${absent[*]}" "install what these Debian packages hold with your package manager"
+  need_root
+  echo "installing Debian packages: ${absent[*]}"
+  apt-get update -q >/dev/null || missing "package lists" "see what 'apt-get update' says"
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${absent[@]}" >/dev/null ||
+    missing "${absent[*]}" "see what 'apt-get install ${absent[*]}' says"
+}

@@ -1,0 +1,42 @@
+#!/bin/bash
+# usage: up.sh [--control-plane-only]
+# A real single-node Kubernetes in a network namespace of its own: control plane and, unless --control-plane-only (objects appear, pods stay
+# Pending), a node on which pods run, volumes bind, Services and DNS work and NetworkPolicy is enforced. Idempotent; state survives down.sh.
+set -euo pipefail
+. "$(dirname "$0")/env.sh"
+. "$HERE/prerequisites.sh"
+. "$HERE/process.sh"
+. "$HERE/network.sh"
+. "$HERE/keys.sh"
+. "$HERE/control_plane.sh"
+. "$HERE/node.sh"
+without_proxy
+need_root
+[ -x "$BIN/kube-apiserver" ] || missing "the cluster's binaries in $BIN" "run $HERE/bins.sh"
+mkdir -p "$RUN" "$DATA" "$PKI" "$CONF" "$CNI_CONF" "$LOG" "$IMAGES"
+export KUBECONFIG=$ADMIN
+exec 9>"$CLUSTER_DIR/up.lock"
+flock 9 # two callers at once: the second finds it all up
+
+# systemd owns cgroup v2 where it runs; elsewhere (cgroup v1, containers) the kubelet and runc write cgroups themselves.
+cgroups() {
+  if [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] && [ -d /run/systemd/system ]; then echo systemd; else echo cgroupfs; fi
+}
+
+configure() { # fills the placeholders of etc/ in
+  local driver systemd=false file
+  driver=$(cgroups)
+  [ "$driver" = systemd ] && systemd=true
+  for file in "$HERE"/etc/*; do
+    sed "s#@DIR@#$CLUSTER_DIR#g; s#@CNI_BIN@#$CNI_BIN#g; s#@BIN@#$BIN#g; s#@IP@#$IP#g; s#@DNS_IP@#$DNS_IP#g; s#@POD_CIDR@#$POD_CIDR#g
+      s#@NODE_POD_CIDR@#$NODE_POD_CIDR#g; s#@NETWORK@#$NETWORK#g; s#@CGROUPS@#$driver#g; s#@SYSTEMD_CGROUPS@#$systemd#g" "$file" >"$CONF/$(basename "$file")"
+  done
+  mv "$CONF/10-bridge.conflist" "$CNI_CONF/"
+}
+
+network_up
+configure
+make_keys
+control_plane_up
+[ "${1:-}" = --control-plane-only ] || node_up
+echo "the cluster is up: export KUBECONFIG=$ADMIN PATH=$BIN:\$PATH"

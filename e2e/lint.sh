@@ -1,0 +1,40 @@
+#!/bin/bash
+# usage: lint.sh
+# Everything that can be judged without running the programs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. e2e/cluster/env.sh
+. e2e/cluster/prerequisites.sh
+need_rust
+need_packages gcc libc6-dev shellcheck
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
+
+step() { echo "--- $1"; }
+
+generated_files() {
+  local fresh
+  fresh=$(mktemp -d)
+  cargo run --locked --quiet --workspace --bin operator -- crds --dir "$fresh"
+  diff -ru crds "$fresh" || { echo "crds/ is not what the Rust types say: run 'make crds' and commit" >&2; return 1; }
+  rm -r "$fresh"
+}
+
+licences_and_advisories() {
+  if ! command -v cargo-deny >/dev/null; then
+    echo "installing cargo-deny (a few minutes, once)"
+    CARGO_TARGET_DIR=$CACHE/tools cargo install --quiet --locked cargo-deny@0.18.5
+  fi
+  cargo deny --all-features check bans licenses sources
+}
+
+step "format"
+cargo fmt --all --check
+step "clippy"
+cargo clippy --locked --workspace --all-targets --features nostr-fleet-e2e/pods -- -D warnings
+step "generated files"
+generated_files
+step "licences and sources"
+licences_and_advisories
+step "shell"
+git ls-files | grep -E '\.sh$|^\.ci/run$' | xargs shellcheck
+echo "lint is clean"

@@ -1,0 +1,9 @@
+#!/bin/bash
+# usage: prune.sh
+# Keeps the build cache from growing for ever: what cargo has not touched for a week is removed, and the whole directory once it passes 20 GB.
+set -euo pipefail
+. "$(dirname "$0")/cluster/env.sh"
+TARGET=${CARGO_TARGET_DIR:-$CACHE/target}
+[ -d "$TARGET" ] || exit 0
+find "$TARGET" \( -path '*/incremental/*' -o -path '*/deps/*' \) -type f -atime +7 -mtime +7 -delete
+if [ "$(du -s --block-size=1G "$TARGET" | cut -f1)" -gt 20 ]; then rm -rf "$TARGET"; fi
