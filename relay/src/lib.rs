@@ -6,3 +6,5 @@ pub mod drain;
 pub mod metrics;
 pub mod reload;
 pub mod telemetry;
+pub mod sign;
+pub mod wire;
