@@ -1,10 +1,11 @@
 //! The relay: one program, its parts, the one direction in which they know each other. (The map grows with the tree.)
 
+pub mod client;
 pub mod clock;
 pub mod cmd;
 pub mod drain;
 pub mod metrics;
 pub mod reload;
-pub mod telemetry;
 pub mod sign;
+pub mod telemetry;
 pub mod wire;

@@ -1,7 +1,7 @@
 //! The `relay` program: reads the command line and hands over to one module per subcommand.
 
 use clap::{Parser, Subcommand};
-use nostr_fleet_relay::cmd::{check, serve};
+use nostr_fleet_relay::cmd::{check, health, import, serve};
 use std::process::ExitCode;
 
 /// A Nostr relay. `relay serve` without arguments serves ws://127.0.0.1:8080 from ./data.
@@ -18,11 +18,17 @@ enum Command {
     Serve(serve::Arguments),
     /// Read a configuration file and say what is wrong with it: key, line and fix. Exits 0 or 2.
     Check(check::Arguments),
+    /// Ask a relay for its information document and one event. Exits 0, or 1 with the reason.
+    Health(health::Arguments),
+    /// Send events, one JSON object a line, to a relay. Exits 0, or 3 when some were refused.
+    Import(import::Arguments),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
     }
 }

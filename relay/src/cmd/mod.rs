@@ -2,9 +2,14 @@
 //! backtrace: each failure is one line that names the remedy.
 
 pub mod check;
+pub mod health;
+pub mod import;
+pub mod progress;
+pub mod reconnect;
 pub mod serve;
 
-use std::{fmt::Display, process::ExitCode};
+use std::{fmt::Display, io, process::ExitCode};
+use tokio::runtime::{self, Runtime};
 
 /// The command did its work and found a fault, or could not finish.
 pub const FAILED: u8 = 1;
@@ -15,4 +20,9 @@ pub const MISUSED: u8 = 2;
 pub fn fail(code: u8, problem: impl Display) -> ExitCode {
     eprintln!("relay: {problem}");
     ExitCode::from(code)
+}
+
+/// The runtime of a command that speaks to a relay.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    runtime::Builder::new_multi_thread().enable_all().build()
 }
