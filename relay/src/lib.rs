@@ -7,5 +7,6 @@ pub mod drain;
 pub mod metrics;
 pub mod reload;
 pub mod sign;
+pub mod store;
 pub mod telemetry;
 pub mod wire;

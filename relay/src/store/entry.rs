@@ -1,0 +1,389 @@
+//! One log entry as bytes: frame, packed header, index keys, effects, text.
+//!
+//! Everything that `apply` needs stands in the entry, so a replay reads no JSON, no clock and no configuration.
+//! The layout (little-endian, frames start at multiples of eight):
+//!
+//! ```text
+//!   0 length u32 (without padding)   4 crc32c u32 (seeded with the segment's id; over length and 8..length)
+//!   8 number u64                    16 number of the group's first entry u64
+//!  24 form u8   25 flags u8   26 kind u16   28 length of keys u32   32 length of effects u32   36 length of text u32
+//!  40 created_at u64   48 expiration u64 (MAX: none)   56 written at u64   64 id [32]   96 pubkey [32]   128 …
+//! ```
+
+use super::{keys::TagKeys, ticket::Removal};
+use crate::wire::{EventId, PublicKey, Verified};
+
+/// Bytes before the index keys.
+pub(super) const HEAD: usize = 128;
+/// Frames start at multiples of this.
+pub(super) const ALIGN: usize = 8;
+/// Set on the last frame of a group: a group without it is torn.
+const LAST_OF_GROUP: u8 = 1;
+const NO_EXPIRATION: u64 = u64::MAX;
+
+/// What an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// An event with its text.
+    Event,
+    /// Removals by sweep, retention, ban or order; also the overflow of a large vanish.
+    Removal,
+    /// What compaction leaves of a dead event whose effects still count.
+    Husk,
+}
+
+/// Where an entry stands and when it was written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamp {
+    /// Its own number.
+    pub number: u64,
+    /// The first number of its group.
+    pub group: u64,
+    /// Unix seconds at the writer.
+    pub written: u64,
+}
+
+/// A whole entry inside mapped or buffered bytes. Its lengths are checked, its checksum is not.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'a> {
+    head: &'a [u8; HEAD],
+    rest: &'a [u8],
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    bytes
+        .get(at..at + 4)
+        .and_then(|b| b.try_into().ok())
+        .map_or(0, u32::from_le_bytes)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    bytes
+        .get(at..at + 8)
+        .and_then(|b| b.try_into().ok())
+        .map_or(0, u64::from_le_bytes)
+}
+
+impl<'a> Entry<'a> {
+    /// Reads the frame at the start of `bytes`; `None` if its lengths do not fit together.
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
+        let length = u32_at(head, 0) as usize;
+        let parts = [28, 32, 36].map(|at| u32_at(head, at) as usize);
+        let sum = parts
+            .iter()
+            .try_fold(HEAD, |sum: usize, part| sum.checked_add(*part))?;
+        if sum != length || !matches!(head[24], 1..=3) {
+            return None;
+        }
+        Some(Self {
+            head,
+            rest: rest.get(..length - HEAD)?,
+        })
+    }
+
+    /// Reads the frame and its checksum, for a scan, a rebuild, compaction and the scrub.
+    pub fn read_checked(bytes: &'a [u8], segment: u32) -> Option<Self> {
+        let entry = Self::read(bytes)?;
+        let sum = checksum(segment, bytes.get(..entry.len())?);
+        (sum == u32_at(entry.head, 4)).then_some(entry)
+    }
+
+    /// Bytes without padding.
+    pub fn len(&self) -> usize {
+        HEAD + self.rest.len()
+    }
+
+    /// Bytes with padding.
+    pub fn padded(&self) -> usize {
+        self.len().next_multiple_of(ALIGN)
+    }
+
+    pub fn number(&self) -> u64 {
+        u64_at(self.head, 8)
+    }
+
+    pub fn group(&self) -> u64 {
+        u64_at(self.head, 16)
+    }
+
+    pub fn form(&self) -> Form {
+        match self.head[24] {
+            1 => Form::Event,
+            2 => Form::Removal,
+            _ => Form::Husk,
+        }
+    }
+
+    pub fn is_last_of_group(&self) -> bool {
+        self.head[25] & LAST_OF_GROUP != 0
+    }
+
+    pub fn kind(&self) -> u16 {
+        u16::from_le_bytes([self.head[26], self.head[27]])
+    }
+
+    pub fn created_at(&self) -> u64 {
+        u64_at(self.head, 40)
+    }
+
+    pub fn expiration(&self) -> Option<u64> {
+        Some(u64_at(self.head, 48)).filter(|at| *at != NO_EXPIRATION)
+    }
+
+    pub fn written(&self) -> u64 {
+        u64_at(self.head, 56)
+    }
+
+    fn bytes32(&self, at: usize) -> &'a [u8; 32] {
+        self.head[at..]
+            .first_chunk()
+            .expect("the header holds 32 bytes here")
+    }
+
+    pub fn id(&self) -> &'a [u8; 32] {
+        self.bytes32(64)
+    }
+
+    pub fn pubkey(&self) -> &'a [u8; 32] {
+        self.bytes32(96)
+    }
+
+    pub fn event_id(&self) -> EventId {
+        EventId::new(*self.id())
+    }
+
+    pub fn public_key(&self) -> PublicKey {
+        PublicKey::new(*self.pubkey())
+    }
+
+    fn part(&self, skip: usize, at: usize) -> &'a [u8] {
+        let length = u32_at(self.head, at) as usize;
+        self.rest.get(skip..skip + length).unwrap_or_default()
+    }
+
+    fn keys_len(&self) -> usize {
+        u32_at(self.head, 28) as usize
+    }
+
+    /// The indexed tags.
+    pub fn tags(&self) -> TagKeys<'a> {
+        TagKeys::new(self.part(0, 28))
+    }
+
+    /// The bytes of the effects.
+    pub fn effect_bytes(&self) -> &'a [u8] {
+        self.part(self.keys_len(), 32)
+    }
+
+    /// What the entry does to others.
+    pub fn effects(&self) -> Effects<'a> {
+        Effects(self.effect_bytes())
+    }
+
+    /// The event's own bytes.
+    pub fn text(&self) -> &'a [u8] {
+        self.part(self.keys_len() + u32_at(self.head, 32) as usize, 36)
+    }
+}
+
+/// Why something left the view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// A newer version came.
+    Replaced,
+    /// Deleted by author or recipient.
+    Deleted,
+    /// Its author or recipient vanished.
+    Vanished,
+    /// By the operator, for good.
+    Ordered,
+    /// Expired or past its retention.
+    Outdated,
+}
+
+impl Reason {
+    /// Must the text be gone within `eraseWithin`?
+    pub fn erases(self) -> bool {
+        self != Self::Replaced
+    }
+
+    fn read(byte: u8) -> Option<Self> {
+        [
+            Self::Replaced,
+            Self::Deleted,
+            Self::Vanished,
+            Self::Ordered,
+            Self::Outdated,
+        ]
+        .get(usize::from(byte))
+        .copied()
+    }
+}
+
+impl From<Removal> for Reason {
+    fn from(removal: Removal) -> Self {
+        match removal {
+            Removal::Ordered => Self::Ordered,
+            Removal::Outdated => Self::Outdated,
+        }
+    }
+}
+
+/// What an entry does besides being there. Decided once by the writer, applied the same way ever after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// The entry of this number leaves the view.
+    Remove(u64, Reason),
+    /// This id may not come back from this key: its author, or the recipient of a wrap (NIP-09, NIP-59).
+    Tombstone { id: [u8; 32], by: [u8; 32] },
+    /// Versions of this address up to this time may not come back (NIP-09).
+    AddressTombstone { address: [u8; 16], upto: u64 },
+    /// Events of this key, and wraps to it, up to this time may not come back (NIP-62).
+    Vanish { pubkey: [u8; 32], upto: u64 },
+}
+
+impl Effect {
+    /// Appends the effect's bytes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Remove(number, reason) => {
+                out.extend_from_slice(&[1, *reason as u8]);
+                out.extend_from_slice(&number.to_le_bytes());
+            }
+            Self::Tombstone { id, by } => {
+                out.push(2);
+                out.extend_from_slice(id);
+                out.extend_from_slice(by);
+            }
+            Self::AddressTombstone { address, upto } => {
+                out.push(3);
+                out.extend_from_slice(address);
+                out.extend_from_slice(&upto.to_le_bytes());
+            }
+            Self::Vanish { pubkey, upto } => {
+                out.push(4);
+                out.extend_from_slice(pubkey);
+                out.extend_from_slice(&upto.to_le_bytes());
+            }
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (form, rest) = bytes.split_first()?;
+        match form {
+            1 => {
+                let (reason, rest) = rest.split_first()?;
+                let (number, rest) = rest.split_first_chunk()?;
+                let effect = Self::Remove(u64::from_le_bytes(*number), Reason::read(*reason)?);
+                Some((effect, rest))
+            }
+            2 => {
+                let (id, rest) = rest.split_first_chunk()?;
+                let (by, rest) = rest.split_first_chunk()?;
+                Some((Self::Tombstone { id: *id, by: *by }, rest))
+            }
+            3 => {
+                let (address, rest) = rest.split_first_chunk()?;
+                let (upto, rest) = rest.split_first_chunk()?;
+                let (address, upto) = (*address, u64::from_le_bytes(*upto));
+                Some((Self::AddressTombstone { address, upto }, rest))
+            }
+            4 => {
+                let (pubkey, rest) = rest.split_first_chunk()?;
+                let (upto, rest) = rest.split_first_chunk()?;
+                let (pubkey, upto) = (*pubkey, u64::from_le_bytes(*upto));
+                Some((Self::Vanish { pubkey, upto }, rest))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Reads effects one by one.
+#[derive(Clone, Copy)]
+pub(super) struct Effects<'a>(&'a [u8]);
+
+impl Iterator for Effects<'_> {
+    type Item = Effect;
+
+    fn next(&mut self) -> Option<Effect> {
+        let (effect, rest) = Effect::read(self.0)?;
+        self.0 = rest;
+        Some(effect)
+    }
+}
+
+/// Appends an event's frame, without checksum, padded.
+pub(super) fn write_event(out: &mut Vec<u8>, stamp: Stamp, event: &Verified, effects: &[u8]) {
+    let start = begin(out, Form::Event, stamp);
+    out[start + 26..start + 28].copy_from_slice(&event.kind().to_le_bytes());
+    out[start + 40..start + 48].copy_from_slice(&event.created_at().to_le_bytes());
+    let expiration = event.expiration().unwrap_or(NO_EXPIRATION);
+    out[start + 48..start + 56].copy_from_slice(&expiration.to_le_bytes());
+    out[start + 64..start + 96].copy_from_slice(event.id().as_bytes());
+    out[start + 96..start + 128].copy_from_slice(event.pubkey().as_bytes());
+    super::keys::write_tags(out, event.index_tags());
+    let keys = out.len() - start - HEAD;
+    finish(out, start, keys, effects, event.text());
+}
+
+/// Appends a removal's frame.
+pub(super) fn write_removal(out: &mut Vec<u8>, stamp: Stamp, effects: &[u8]) {
+    let start = begin(out, Form::Removal, stamp);
+    finish(out, start, 0, effects, &[]);
+}
+
+/// Appends what compaction leaves of a dead entry: number, key and effects, no text, no tags.
+pub(super) fn write_husk(out: &mut Vec<u8>, dead: &Entry<'_>, effects: &[u8]) {
+    let start = out.len();
+    out.extend_from_slice(dead.head);
+    out[start + 24] = match dead.form() {
+        Form::Removal => Form::Removal as u8 + 1,
+        Form::Event | Form::Husk => Form::Husk as u8 + 1,
+    };
+    finish(out, start, 0, effects, &[]);
+}
+
+fn begin(out: &mut Vec<u8>, form: Form, stamp: Stamp) -> usize {
+    let start = out.len();
+    out.resize(start + HEAD, 0);
+    out[start + 8..start + 16].copy_from_slice(&stamp.number.to_le_bytes());
+    out[start + 16..start + 24].copy_from_slice(&stamp.group.to_le_bytes());
+    out[start + 24] = form as u8 + 1;
+    out[start + 48..start + 56].copy_from_slice(&NO_EXPIRATION.to_le_bytes());
+    out[start + 56..start + 64].copy_from_slice(&stamp.written.to_le_bytes());
+    start
+}
+
+fn finish(out: &mut Vec<u8>, start: usize, keys: usize, effects: &[u8], text: &[u8]) {
+    out.extend_from_slice(effects);
+    out.extend_from_slice(text);
+    let length = out.len() - start;
+    for (at, value) in [
+        (0, length),
+        (28, keys),
+        (32, effects.len()),
+        (36, text.len()),
+    ] {
+        out[start + at..start + at + 4].copy_from_slice(&(value as u32).to_le_bytes());
+    }
+    out.resize((start + length).next_multiple_of(ALIGN), 0);
+}
+
+/// Marks the frame at `start` as its group's last.
+pub(super) fn mark_last(out: &mut [u8], start: usize) {
+    out[start + 25] |= LAST_OF_GROUP;
+}
+
+/// Writes the checksum of the frame at the start of `frame` for the segment that it goes into.
+pub(super) fn seal(frame: &mut [u8], segment: u32) {
+    let length = u32_at(frame, 0) as usize;
+    let sum = checksum(segment, &frame[..length]);
+    frame[4..8].copy_from_slice(&sum.to_le_bytes());
+}
+
+fn checksum(segment: u32, frame: &[u8]) -> u32 {
+    let seeded = crc32c::crc32c_append(segment, &frame[..4]);
+    crc32c::crc32c_append(seeded, &frame[8..])
+}

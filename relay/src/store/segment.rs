@@ -1,0 +1,274 @@
+//! One file of the log: header, frames, and once sealed the offset table and a trailer at the very end.
+//!
+//! A segment is read through its map and its table, by number. It knows nothing of the view.
+
+use super::{
+    entry::{self, ALIGN, Entry, HEAD},
+    map,
+    offsets::{self, LiveOffsets},
+};
+use memmap2::Mmap;
+use rustix::fs::{FallocateFlags, fallocate, fdatasync};
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    ops::Range,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+/// Bytes before the first frame.
+pub(super) const HEADER: usize = 64;
+/// Bytes after the offset table.
+pub(super) const TRAILER: usize = 64;
+const MAGIC: &[u8; 8] = b"NFLOG\x01\0\0";
+const SEALED: &[u8; 8] = b"NFSEAL\x01\0";
+
+/// What makes a segment this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// Seed of its checksums: a stale frame of another file never counts.
+    pub id: u32,
+    /// Its first number.
+    pub first: u64,
+    /// The store it belongs to.
+    pub store: [u8; 16],
+}
+
+enum Offsets {
+    Live(LiveOffsets),
+    Sealed { table: Range<usize>, count: usize },
+}
+
+/// An open segment.
+pub(super) struct Segment {
+    /// Where its file is.
+    pub path: PathBuf,
+    /// What it is.
+    pub identity: Identity,
+    /// Where its frames end, if it is sealed.
+    pub end: Option<usize>,
+    file: File,
+    map: Mmap,
+    offsets: Offsets,
+}
+
+/// The file name of the segment that starts at `first`.
+pub(super) fn file_name(first: u64) -> String {
+    format!("{first:020}.seg")
+}
+
+fn bad(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
+}
+
+fn header(identity: &Identity) -> [u8; HEADER] {
+    let mut bytes = [0; HEADER];
+    bytes[..8].copy_from_slice(MAGIC);
+    bytes[8..12].copy_from_slice(&identity.id.to_le_bytes());
+    bytes[16..24].copy_from_slice(&identity.first.to_le_bytes());
+    bytes[24..40].copy_from_slice(&identity.store);
+    let sum = crc32c::crc32c(&bytes[..60]);
+    bytes[60..].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+fn read_header(bytes: &[u8]) -> io::Result<Identity> {
+    let head: &[u8; HEADER] = bytes
+        .first_chunk()
+        .ok_or_else(|| bad("shorter than a segment header"))?;
+    let number = |at: usize| u64::from_le_bytes(*head[at..].first_chunk().expect("8 of 64 bytes"));
+    let sum = u32::from_le_bytes(*head[60..].first_chunk().expect("4 of 64 bytes"));
+    if &head[..8] != MAGIC || crc32c::crc32c(&head[..60]) != sum {
+        return Err(bad("not a segment header"));
+    }
+    Ok(Identity {
+        id: number(8) as u32,
+        first: number(16),
+        store: *head[24..].first_chunk().expect("16 of 64 bytes"),
+    })
+}
+
+/// Allocates and writes an empty segment of `size` bytes under `path`. The caller syncs the directory.
+pub(super) fn create(path: &Path, identity: Identity, size: u64) -> io::Result<()> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)?;
+    fallocate(&file, FallocateFlags::empty(), 0, size)?;
+    file.write_all_at(&header(&identity), 0)?;
+    fdatasync(&file)?;
+    Ok(())
+}
+
+/// Writes a sealed segment of exactly these frames, and syncs it. `frames` are padded; their checksums are set here.
+pub(super) fn write_sealed(
+    path: &Path,
+    identity: Identity,
+    mut frames: Vec<Vec<u8>>,
+    table: &[u32],
+) -> io::Result<()> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)?;
+    let mut end = HEADER;
+    let size = HEADER + frames.iter().map(Vec::len).sum::<usize>() + table.len() * 4 + TRAILER;
+    fallocate(
+        &file,
+        FallocateFlags::empty(),
+        0,
+        size.next_multiple_of(ALIGN) as u64,
+    )?;
+    file.write_all_at(&header(&identity), 0)?;
+    for frame in &mut frames {
+        entry::seal(frame, identity.id);
+        file.write_all_at(frame, end as u64)?;
+        end += frame.len();
+    }
+    write_footer(&file, &identity, end, table)?;
+    rustix::fs::fsync(&file)?;
+    Ok(())
+}
+
+fn write_footer(file: &File, identity: &Identity, end: usize, table: &[u32]) -> io::Result<()> {
+    let bytes: Vec<u8> = table.iter().flat_map(|at| at.to_le_bytes()).collect();
+    let size = file.metadata()?.len();
+    let at = size
+        .checked_sub((bytes.len() + TRAILER) as u64)
+        .filter(|at| *at >= end as u64)
+        .ok_or_else(|| bad("no room for the offset table"))?;
+    let mut trailer = [0; TRAILER];
+    trailer[..8].copy_from_slice(SEALED);
+    trailer[8..16].copy_from_slice(&(table.len() as u64).to_le_bytes());
+    trailer[16..24].copy_from_slice(&at.to_le_bytes());
+    trailer[24..32].copy_from_slice(&(end as u64).to_le_bytes());
+    let sum = crc32c::crc32c_append(identity.id, &bytes);
+    trailer[32..36].copy_from_slice(&sum.to_le_bytes());
+    let sum = crc32c::crc32c_append(identity.id, &trailer[..60]);
+    trailer[60..].copy_from_slice(&sum.to_le_bytes());
+    file.write_all_at(&bytes, at)?;
+    file.write_all_at(&trailer, size - TRAILER as u64)
+}
+
+struct Footer {
+    table: Range<usize>,
+    count: usize,
+    end: usize,
+}
+
+fn read_footer(bytes: &[u8], identity: &Identity) -> Option<Footer> {
+    let trailer: &[u8; TRAILER] = bytes.last_chunk()?;
+    let number = |at: usize| {
+        usize::try_from(u64::from_le_bytes(
+            *trailer[at..].first_chunk().expect("8 of 64 bytes"),
+        ))
+        .ok()
+    };
+    let sum = |at: usize| u32::from_le_bytes(*trailer[at..].first_chunk().expect("4 of 64 bytes"));
+    if &trailer[..8] != SEALED || crc32c::crc32c_append(identity.id, &trailer[..60]) != sum(60) {
+        return None;
+    }
+    let (count, start, end) = (number(8)?, number(16)?, number(24)?);
+    let table = start..start.checked_add(count.checked_mul(4)?)?;
+    let fits = end <= start && table.end <= bytes.len() - TRAILER;
+    let whole = fits && crc32c::crc32c_append(identity.id, &bytes[table.clone()]) == sum(32);
+    whole.then_some(Footer { table, count, end })
+}
+
+impl Segment {
+    /// Opens a segment. Without a whole footer it is open for writing: its table is empty until [`Segment::set_offset`].
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let map = map::map_file(&file)?;
+        let identity = read_header(&map)?;
+        let footer = read_footer(&map, &identity);
+        let end = footer.as_ref().map(|footer| footer.end);
+        let offsets = match footer {
+            Some(Footer { table, count, .. }) => Offsets::Sealed { table, count },
+            None => Offsets::Live(LiveOffsets::new(map.len() / (HEAD + 4))),
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            identity,
+            end,
+            file,
+            map,
+            offsets,
+        })
+    }
+
+    /// All bytes of the file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+
+    /// Length of the file.
+    pub fn size(&self) -> usize {
+        self.map.len()
+    }
+
+    pub fn is_sealed(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// How many numbers a sealed segment covers.
+    pub fn sealed_count(&self) -> Option<usize> {
+        match &self.offsets {
+            Offsets::Sealed { count, .. } => Some(*count),
+            Offsets::Live(_) => None,
+        }
+    }
+
+    /// Publishes where a number stands. `false` if the table has no room.
+    pub fn set_offset(&self, index: usize, offset: usize) -> bool {
+        match &self.offsets {
+            Offsets::Live(live) => live.set(index, offset as u32),
+            Offsets::Sealed { .. } => false,
+        }
+    }
+
+    /// Where the entry at this index stands; zero where there is none.
+    pub fn offset(&self, index: usize) -> usize {
+        match &self.offsets {
+            Offsets::Live(live) => live.get(index) as usize,
+            Offsets::Sealed { table, .. } => {
+                offsets::sealed(&self.map[table.clone()], index) as usize
+            }
+        }
+    }
+
+    /// The entry of this number; `None` if it is not here, was compacted away, or is damaged.
+    pub fn get(&self, number: u64) -> Option<Entry<'_>> {
+        let index = usize::try_from(number.checked_sub(self.identity.first)?).ok()?;
+        let offset = self.offset(index);
+        if offset < HEADER {
+            return None;
+        }
+        let entry = Entry::read(self.map.get(offset..)?)?;
+        (entry.number() == number).then_some(entry)
+    }
+
+    /// Writes bytes into the allocated space.
+    pub fn write(&self, bytes: &[u8], at: usize) -> io::Result<()> {
+        if at + bytes.len() > self.map.len() {
+            return Err(bad("a write beyond the segment"));
+        }
+        self.file.write_all_at(bytes, at as u64)
+    }
+
+    /// Makes what was written durable.
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(fdatasync(&self.file)?)
+    }
+
+    /// Writes the table of the first `count` numbers and the trailer. The frames end at `end`.
+    pub fn seal(&self, count: usize, end: usize) -> io::Result<()> {
+        let table: Vec<u32> = (0..count).map(|index| self.offset(index) as u32).collect();
+        write_footer(&self.file, &self.identity, end, &table)?;
+        self.sync()
+    }
+}
