@@ -4,9 +4,14 @@ pub mod client;
 pub mod clock;
 pub mod cmd;
 pub mod drain;
+pub mod http;
 pub mod metrics;
 pub mod reload;
 pub mod sign;
 pub mod store;
 pub mod telemetry;
+pub mod vitals;
 pub mod wire;
+
+/// Where the program comes from, as NIP-11 names it.
+pub const SOFTWARE: &str = env!("CARGO_PKG_REPOSITORY");

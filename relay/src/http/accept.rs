@@ -1,6 +1,8 @@
 //! The accept loop: accept, then spawn. What a client can delay happens in its own task, under one deadline.
 
 use super::gate::Gate;
+use futures::TryFutureExt;
+use http::{HeaderValue, StatusCode, header};
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use std::{
@@ -92,10 +94,9 @@ async fn speak(stream: TcpStream, from: From, routes: Routes) {
     let answer = TowerToHyperService::new(warp::service(routes));
     let service = hyper::service::service_fn(move |mut request: http::Request<_>| {
         request.extensions_mut().insert(from);
-        hyper::service::Service::call(&answer, request)
+        hyper::service::Service::call(&answer, request).map_ok(closing)
     });
     let connection = http1::Builder::new()
-        .keep_alive(false)
         .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
@@ -103,6 +104,15 @@ async fn speak(stream: TcpStream, from: From, routes: Routes) {
     if let Err(error) = connection.await {
         tracing::trace!(%error, "HTTP phase ended early");
     }
+}
+
+/// One answer a connection: a kept one would only wait for the deadline. hyper's own switch would spoil the 101.
+fn closing(mut response: Response) -> Response {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
 }
 
 /// A filter that gives the address that a request comes from.

@@ -164,7 +164,11 @@ mod tests {
     use relay_config::Bounded;
 
     fn gate(connections: u64, per_address: u64, half_open: usize) -> Arc<Gate> {
-        Gate::new(hot(connections, per_address), Arc::new(Metrics::new()), half_open)
+        Gate::new(
+            hot(connections, per_address),
+            Arc::new(Metrics::new()),
+            half_open,
+        )
     }
 
     fn hot(connections: u64, per_address: u64) -> Arc<ArcSwap<Hot>> {
@@ -213,7 +217,10 @@ mod tests {
         let _two = gate.admit(address("::ffff:10.0.0.1")).unwrap();
         assert_eq!(gate.admit(address("10.0.0.1")).unwrap_err(), Full::Address);
         let _three = gate.admit(address("10.0.0.2")).unwrap();
-        assert_eq!(gate.admit(address("10.0.0.3")).unwrap_err(), Full::Connections);
+        assert_eq!(
+            gate.admit(address("10.0.0.3")).unwrap_err(),
+            Full::Connections
+        );
         assert_eq!(gate.metrics.active_connections.get(), 3);
         drop(one);
         assert!(gate.admit(address("10.0.0.1")).is_ok());

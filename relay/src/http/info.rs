@@ -4,7 +4,7 @@
 use super::reply;
 use crate::SOFTWARE;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use nostr::PublicKey;
+use nostr::key::PublicKey;
 use relay_config::{Hot, Info, Limits};
 use serde::Serialize;
 use warp::reply::Response;
@@ -212,7 +212,10 @@ mod tests {
         }
         let mut two = HeaderMap::new();
         two.append(header::ACCEPT, HeaderValue::from_static("text/html"));
-        two.append(header::ACCEPT, HeaderValue::from_static("application/nostr+json"));
+        two.append(
+            header::ACCEPT,
+            HeaderValue::from_static("application/nostr+json"),
+        );
         assert!(is_wanted(&two), "a second Accept header counts");
         assert!(!is_wanted(&HeaderMap::new()));
     }

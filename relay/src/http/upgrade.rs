@@ -62,11 +62,25 @@ pub fn accept_key(headers: &HeaderMap) -> Result<String, Refused> {
     if version.is_none_or(|version| version != VERSION) {
         return Err(Refused::Version);
     }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
+    if !is_connection_upgrade(headers) {
+        return Err(Refused::Request);
+    }
+    let key = headers
+        .get(header::SEC_WEBSOCKET_KEY)
+        .map(HeaderValue::as_bytes);
     match key {
         Some(key) if key.len() == KEY_CHARACTERS => Ok(derive_accept_key(key)),
         _ => Err(Refused::Request),
     }
+}
+
+/// `Connection` is a list of tokens; one of them must be `upgrade` (RFC 6455 §4.2.1).
+fn is_connection_upgrade(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::CONNECTION).into_iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
 }
 
 /// 101: from here on this is a WebSocket.
@@ -91,7 +105,10 @@ pub fn refusal(refused: Refused) -> Response {
             );
             let headers = response.headers_mut();
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
+            headers.insert(
+                header::SEC_WEBSOCKET_VERSION,
+                HeaderValue::from_static(VERSION),
+            );
             response
         }
         Refused::Request => reply::text(
@@ -106,9 +123,10 @@ pub fn refusal(refused: Refused) -> Response {
             StatusCode::SERVICE_UNAVAILABLE,
             "this relay has as many connections as it may",
         ),
-        Refused::Stopping => {
-            reply::later(StatusCode::SERVICE_UNAVAILABLE, "this relay is shutting down")
-        }
+        Refused::Stopping => reply::later(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "this relay is shutting down",
+        ),
     }
 }
 
@@ -151,13 +169,19 @@ mod tests {
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
         pairs
             .iter()
-            .map(|(name, value)| (name.parse::<header::HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
+            .map(|(name, value)| {
+                (
+                    name.parse::<header::HeaderName>().unwrap(),
+                    value.parse::<HeaderValue>().unwrap(),
+                )
+            })
             .collect()
     }
 
     #[test]
     fn the_accept_key_is_the_one_of_the_rfc() {
         let good = headers(&[
+            ("connection", "keep-alive, Upgrade"),
             ("sec-websocket-version", "13"),
             ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
         ]);
@@ -171,10 +195,20 @@ mod tests {
             ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
         ]);
         assert_eq!(accept_key(&version), Err(Refused::Version));
-        assert_eq!(refusal(Refused::Version).headers()["sec-websocket-version"], "13");
-        let key = headers(&[("sec-websocket-version", "13"), ("sec-websocket-key", "short")]);
+        assert_eq!(
+            refusal(Refused::Version).headers()["sec-websocket-version"],
+            "13"
+        );
+        let key = headers(&[
+            ("connection", "upgrade"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "short"),
+        ]);
         assert_eq!(accept_key(&key), Err(Refused::Request));
-        assert_eq!(accept_key(&headers(&[("sec-websocket-version", "13")])), Err(Refused::Request));
+        assert_eq!(
+            accept_key(&headers(&[("sec-websocket-version", "13")])),
+            Err(Refused::Request)
+        );
     }
 
     #[test]

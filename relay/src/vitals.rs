@@ -1,0 +1,180 @@
+//! How the process fares, for probes: since when it runs, whether its event loop turns, whether it takes traffic and why not.
+
+use crate::drain::Drain;
+use relay_config::status::StoreStatus;
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// How often the event loop says that it turns.
+pub const BEAT: Duration = Duration::from_secs(1);
+
+/// Without a beat for so long the process is not alive.
+pub const DEAD_AFTER: Duration = Duration::from_secs(15);
+
+/// What probes ask of the store.
+pub trait Volume: Send + Sync {
+    /// What it holds and how it fares.
+    fn status(&self) -> StoreStatus;
+    /// Why nothing can be written any more. The process must end then.
+    fn failure(&self) -> Option<&'static str>;
+}
+
+/// Says in words what the start is doing, such as `rebuilding 41 %`.
+pub type Progress = Box<dyn Fn() -> String + Send + Sync>;
+
+/// How the process fares.
+pub struct Vitals {
+    started: Instant,
+    /// Milliseconds from the start to the last beat.
+    beat: AtomicU64,
+    drain: Drain,
+    progress: Progress,
+    volume: OnceLock<Box<dyn Volume>>,
+}
+
+impl fmt::Debug for Vitals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vitals")
+            .field("not_ready", &self.not_ready())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Vitals {
+    /// A process that starts now; until [`Vitals::opened`] it is not ready, and `progress` says why.
+    pub fn new(drain: Drain, progress: Progress) -> Self {
+        Self {
+            started: Instant::now(),
+            beat: AtomicU64::new(0),
+            drain,
+            progress,
+            volume: OnceLock::new(),
+        }
+    }
+
+    /// The store is open.
+    pub fn opened(&self, volume: Box<dyn Volume>) {
+        let _ = self.volume.set(volume); // a process opens one store
+    }
+
+    /// Seconds since the start.
+    pub fn uptime_seconds(&self) -> u64 {
+        self.started.elapsed().as_secs()
+    }
+
+    /// Beats for ever, on the event loop that is to be watched.
+    pub async fn beat(&self) {
+        let mut ticks = tokio::time::interval(BEAT);
+        loop {
+            ticks.tick().await;
+            self.beat.store(self.millis(), Ordering::Relaxed);
+        }
+    }
+
+    /// Does the event loop turn?
+    pub fn is_alive(&self) -> bool {
+        self.silence() < DEAD_AFTER
+    }
+
+    fn silence(&self) -> Duration {
+        let since = self
+            .millis()
+            .saturating_sub(self.beat.load(Ordering::Relaxed));
+        Duration::from_millis(since)
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Is it saying goodbye?
+    pub fn is_draining(&self) -> bool {
+        self.drain.has_begun()
+    }
+
+    /// Why it takes no traffic; empty when it does.
+    pub fn not_ready(&self) -> Cow<'static, str> {
+        let Some(volume) = self.volume.get() else {
+            return Cow::Owned((self.progress)());
+        };
+        match volume.failure() {
+            Some(failure) => Cow::Owned(format!("the store failed: {failure}")),
+            None if self.is_draining() => Cow::Borrowed("draining"),
+            None => Cow::Borrowed(""),
+        }
+    }
+
+    /// What the store holds; all zero until it is open.
+    pub fn store(&self) -> StoreStatus {
+        let volume = self.volume.get();
+        volume.map(|volume| volume.status()).unwrap_or_default()
+    }
+
+    /// Why the store can write nothing any more.
+    pub fn failure(&self) -> Option<&'static str> {
+        self.volume.get()?.failure()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fake(Option<&'static str>);
+
+    impl Volume for Fake {
+        fn status(&self) -> StoreStatus {
+            StoreStatus {
+                events: 7,
+                ..StoreStatus::default()
+            }
+        }
+        fn failure(&self) -> Option<&'static str> {
+            self.0
+        }
+    }
+
+    fn starting() -> (Drain, Vitals) {
+        let drain = Drain::new(Duration::ZERO);
+        let vitals = Vitals::new(drain.clone(), Box::new(|| "rebuilding 41 %".into()));
+        (drain, vitals)
+    }
+
+    #[test]
+    fn a_start_says_what_it_does_and_ends_ready() {
+        let (_drain, vitals) = starting();
+        assert_eq!(vitals.not_ready(), "rebuilding 41 %");
+        assert_eq!(vitals.store(), StoreStatus::default());
+        vitals.opened(Box::new(Fake(None)));
+        assert_eq!(vitals.not_ready(), "");
+        assert_eq!(vitals.store().events, 7);
+    }
+
+    #[test]
+    fn a_drain_and_a_broken_store_are_not_ready() {
+        let (drain, vitals) = starting();
+        vitals.opened(Box::new(Fake(None)));
+        drain.begin();
+        assert_eq!(vitals.not_ready(), "draining");
+
+        let (_drain, vitals) = starting();
+        vitals.opened(Box::new(Fake(Some("fdatasync failed"))));
+        assert_eq!(vitals.not_ready(), "the store failed: fdatasync failed");
+        assert_eq!(vitals.failure(), Some("fdatasync failed"));
+    }
+
+    #[tokio::test]
+    async fn the_event_loop_beats_at_once() {
+        let (_drain, vitals) = starting();
+        let _ = tokio::time::timeout(Duration::from_millis(20), vitals.beat()).await;
+        assert!(vitals.is_alive());
+        assert!(vitals.silence() < Duration::from_millis(500));
+    }
+}

@@ -1,0 +1,164 @@
+//! A public port with an echoing session, and raw requests to it.
+#![allow(dead_code, clippy::unwrap_used)] // each test file uses its part; helpers of tests fail like tests
+
+use arc_swap::ArcSwap;
+use futures::{SinkExt, StreamExt};
+use nostr_fleet_relay::{
+    drain::Drain,
+    http::{
+        self, Public,
+        accept::{self, Door},
+        gate::Gate,
+        upgrade::Socket,
+    },
+    metrics::Metrics,
+    vitals::{Vitals, Volume},
+};
+use relay_config::{Config, Hot, status::StoreStatus};
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{net::TcpListener, runtime::Runtime};
+use tokio_tungstenite::{WebSocketStream, tungstenite::Error};
+
+/// A served public port.
+pub struct Front {
+    pub address: SocketAddr,
+    pub deadline: Duration,
+    pub half_open_cap: usize,
+    pub drain: Drain,
+    hot: Arc<ArcSwap<Hot>>,
+    runtime: Runtime,
+}
+
+struct Good;
+
+impl Volume for Good {
+    fn status(&self) -> StoreStatus {
+        StoreStatus::default()
+    }
+    fn failure(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+impl Front {
+    pub fn start(yaml: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let hot = Arc::new(ArcSwap::from_pointee(Config::read(yaml).unwrap().hot));
+        let drain = Drain::new(Duration::from_millis(200));
+        let vitals = Arc::new(Vitals::new(drain.clone(), Box::new(String::new)));
+        vitals.opened(Box::new(Good));
+        let (deadline, half_open_cap) = (Duration::from_millis(700), 20);
+        let gate = Gate::new(Arc::clone(&hot), Arc::new(Metrics::new()), half_open_cap);
+        let public = Public {
+            hot: Arc::clone(&hot),
+            gate: Arc::clone(&gate),
+            drain: drain.clone(),
+            vitals,
+            sessions: Arc::new(|socket, _, _| Box::pin(echo(socket))),
+        };
+        let door = Door {
+            routes: http::public(Arc::new(public)),
+            gate,
+            deadline,
+        };
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(accept::accept(listener, door));
+        Self {
+            address,
+            deadline,
+            half_open_cap,
+            drain,
+            hot,
+            runtime,
+        }
+    }
+
+    pub fn swap(&self, yaml: &str) {
+        self.hot.store(Arc::new(Config::read(yaml).unwrap().hot));
+    }
+
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// A WebSocket, or the status of the refusal.
+    pub async fn connect(&self) -> Result<WebSocketStream<tokio::net::TcpStream>, u16> {
+        let stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
+        let url = format!("ws://{}/", self.address);
+        match tokio_tungstenite::client_async(url, stream).await {
+            Ok((socket, _)) => Ok(socket),
+            Err(Error::Http(response)) => Err(response.status().as_u16()),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    /// Is a new connection closed without a word?
+    pub fn is_closed_at_once(&self) -> bool {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        match stream.read(&mut [0; 1]) {
+            Ok(read) => read == 0,
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+async fn echo(mut socket: Socket) {
+    while let Some(Ok(message)) = socket.next().await {
+        if message.is_text() && socket.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Sends raw bytes, reads until the head and the body are there or the other side closes.
+pub fn ask(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut seen = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(read @ 1..) = stream.read(&mut buffer) {
+        seen.extend(&buffer[..read]);
+        if seen.starts_with(b"HTTP/1.1 101") && seen.ends_with(b"\r\n\r\n") {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&seen).into_owned()
+}
+
+/// A header's value; empty if there is none.
+pub fn header<'a>(answer: &'a str, name: &str) -> &'a str {
+    let head = answer.split("\r\n\r\n").next().unwrap();
+    head.lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map_or("", |(_, value)| value)
+}
+
+/// What follows the head.
+pub fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+}
+
+/// The request of RFC 6455 §1.3.
+pub fn upgrade_request(path: &str, version: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: {version}\r\n\r\n"
+    )
+}
