@@ -6,7 +6,6 @@ use super::{
     json::Cursor,
     verdict::Verdict,
 };
-use std::collections::BTreeSet;
 
 /// One filter. Absent fields match everything; an empty list matches nothing. Lists are sorted and hold each value once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -144,12 +143,14 @@ fn list<T: Ord>(
     if cursor.peek() != Some(b'[') {
         return Err(Verdict::invalid(format!("{name} must be a list")));
     }
-    let mut values = BTreeSet::new();
+    let mut values = Vec::new();
     cursor.array(|cursor| {
         values.extend(item(cursor)?);
         Ok(())
     })?;
-    *field = Some(values.into_iter().collect());
+    values.sort_unstable();
+    values.dedup();
+    *field = Some(values);
     Ok(())
 }
 

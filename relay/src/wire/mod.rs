@@ -24,6 +24,9 @@ pub mod tags;
 pub mod verdict;
 pub mod verified;
 
+#[cfg(test)]
+mod tests;
+
 pub use address::Address;
 pub use event::{Class, Event, Unreadable};
 pub use filter::Filter;
