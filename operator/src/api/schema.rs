@@ -1,0 +1,150 @@
+//! What schemars does not give us: core types without their long descriptions, and whole numbers.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value, json};
+
+/// CEL rules with their messages, for `x-kubernetes-validations`.
+pub fn rules(rules: &[(&str, &str)]) -> Value {
+    rules
+        .iter()
+        .map(|(rule, message)| json!({"rule": rule, "message": message}))
+        .collect()
+}
+
+/// The schema of a core Kubernetes type without descriptions: they would be nine tenths of the definition.
+pub fn embedded<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = generator.subschema_for::<T>();
+    if let Some(object) = schema.as_object_mut() {
+        strip(object);
+    }
+    schema
+}
+
+/// A list of a core type, bounded.
+pub fn list_of<T: JsonSchema, const MAX: usize>(generator: &mut SchemaGenerator) -> Schema {
+    let items = embedded::<T>(generator);
+    json_schema!({"type": "array", "maxItems": MAX, "items": items})
+}
+
+/// An optional core type.
+pub fn option_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = embedded::<T>(generator);
+    schema.insert("nullable".into(), true.into());
+    schema
+}
+
+/// A map of short texts, such as labels. Our own keys are refused by a rule of the field that uses it.
+pub fn texts<const VALUE: usize>(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object", "maxProperties": 64,
+        "additionalProperties": {"type": "string", "maxLength": VALUE},
+    })
+}
+
+/// A map of resource names to quantities, as in core/v1.
+pub fn quantities(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object", "maxProperties": 16,
+        "additionalProperties": {
+            "x-kubernetes-int-or-string": true,
+            "maxLength": 32,
+            "pattern": r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$",
+        },
+    })
+}
+
+/// A list of CIDRs; a rule of the field checks each.
+pub fn cidrs<const MAX: usize>(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array", "maxItems": MAX, "x-kubernetes-list-type": "atomic",
+        "items": {
+            "type": "string", "maxLength": 64,
+            "x-kubernetes-validations": [{
+                "rule": "isCIDR(self)",
+                "message": "must be a CIDR such as 192.0.2.0/24 or 2001:db8::/32",
+            }],
+        },
+    })
+}
+
+/// Peers of a NetworkPolicy: each must say something, and its CIDR must be one.
+pub fn peers(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = list_of::<k8s_openapi::api::networking::v1::NetworkPolicyPeer, 32>(generator);
+    let items = schema.get_mut("items").expect("a list has items");
+    items["x-kubernetes-validations"] = json!([{
+        "rule": "has(self.ipBlock) || has(self.namespaceSelector) || has(self.podSelector)",
+        "message": "a peer must have ipBlock, namespaceSelector or podSelector",
+    }]);
+    let block = &mut items["properties"]["ipBlock"]["properties"];
+    block["cidr"] = json!({
+        "type": "string", "maxLength": 64,
+        "x-kubernetes-validations": [{
+            "rule": "isCIDR(self)",
+            "message": "must be a CIDR such as 192.0.2.0/24 or 2001:db8::/32",
+        }],
+    });
+    block["except"] = cidrs::<32>(generator).to_value();
+    schema
+}
+
+/// Conditions, merged by type so that others may add theirs.
+pub fn conditions(generator: &mut SchemaGenerator) -> Schema {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+    let mut schema = list_of::<Condition, 32>(generator);
+    schema.insert("x-kubernetes-list-type".into(), "map".into());
+    schema.insert("x-kubernetes-list-map-keys".into(), json!(["type"]));
+    schema
+}
+
+/// A definition as a value, numbers made whole: `1.0` is stored as `1`, and tools that compare would see a difference.
+pub fn finish(crd: &impl serde::Serialize) -> Value {
+    let mut value = serde_json::to_value(crd).expect("a definition is plain data");
+    whole_numbers(&mut value);
+    value["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-validations"] =
+        rules(&NAME_RULES);
+    value
+}
+
+/// Rules about the object's name: they stand at the root, which is the derive's and not ours.
+const NAME_RULES: [(&str, &str); 2] = [
+    (
+        "size(self.metadata.name) <= 40",
+        "metadata.name must have at most 40 characters: names of pods and Services are made from it",
+    ),
+    (
+        "self.metadata.name.matches('^[a-z][a-z0-9-]*$')",
+        "metadata.name must start with a letter and have no dots: the Service gets this name",
+    ),
+];
+
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            if let Some(whole) = number
+                .as_f64()
+                .filter(|n| n.fract() == 0.0 && n.abs() < 9e15)
+            {
+                *value = Value::from(whole as i64);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(keys) => keys.values_mut().for_each(whole_numbers),
+        _ => {}
+    }
+}
+
+/// A property may be called `description`; then it holds a schema and not a text.
+fn strip(object: &mut Map<String, Value>) {
+    object.retain(|key, value| !(key == "description" && value.is_string()));
+    for value in object.values_mut() {
+        strip_value(value);
+    }
+}
+
+fn strip_value(value: &mut Value) {
+    match value {
+        Value::Object(object) => strip(object),
+        Value::Array(items) => items.iter_mut().for_each(strip_value),
+        _ => {}
+    }
+}

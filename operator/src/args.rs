@@ -1,0 +1,94 @@
+//! Flags and environment.
+
+use crate::settings::{Settings, Source};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Kubernetes operator for Nostr relays.
+#[derive(Debug, Parser)]
+#[command(name = "operator", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch custom resources and keep what belongs to them
+    Run(Box<Run>),
+    /// Print the CustomResourceDefinitions
+    Crds {
+        /// Write one file each into this directory instead
+        #[arg(long, value_name = "DIR")]
+        write: Option<PathBuf>,
+    },
+}
+
+/// `operator run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Relay image for resources that name none
+    #[arg(long, env = "RELAY_IMAGE", value_name = "IMAGE")]
+    pub image: String,
+    /// Who may reach public ports of resources that name nobody: CIDRs and names of namespaces
+    #[arg(
+        long,
+        env = "INGRESS_FROM",
+        value_name = "CIDR|NAMESPACE",
+        value_delimiter = ','
+    )]
+    pub ingress_from: Vec<Source>,
+    /// Namespace whose pods may scrape the ops port
+    #[arg(long, env = "MONITORING_NAMESPACE", value_name = "NAMESPACE")]
+    pub monitoring_namespace: Option<String>,
+    /// Watch only this namespace
+    #[arg(long, env = "WATCH_NAMESPACE", value_name = "NAMESPACE")]
+    pub watch_namespace: Option<String>,
+    /// The operator's own namespace; its pods may ask the ops port
+    #[arg(
+        long,
+        env = "POD_NAMESPACE",
+        value_name = "NAMESPACE",
+        default_value = "nostr-fleet-system"
+    )]
+    pub namespace: String,
+    /// Address of /livez, /readyz and /metrics
+    #[arg(
+        long,
+        env = "OPS",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:9090"
+    )]
+    pub ops: SocketAddr,
+    /// Least important log lines: error, warn, info, debug, trace, or a filter by module
+    #[arg(long, env = "LOG_LEVEL", default_value = "info")]
+    pub log_level: String,
+    /// How log lines are written
+    #[arg(long, env = "LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Run {
+    /// What the pure steps need to know.
+    pub fn settings(&self) -> Settings {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        Settings {
+            image: self.image.clone(),
+            ingress_from: self.ingress_from.clone(),
+            monitoring_namespace: given(&self.monitoring_namespace),
+            namespace: self.namespace.clone(),
+            watch_namespace: given(&self.watch_namespace),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Plan → objects: one plain function per child, no client, no clock.
+
+mod config;
+mod disruption;
+mod identity;
+mod plan;
+mod pod;
+mod policy;
+mod service;
+mod stateful_set;
+
+pub use config::{config_text, hash};
+pub use plan::{Access, Identity, Plan, selector_text};
+
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{ConfigMap, Service, ServiceAccount},
+    networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
+};
+use std::marker::PhantomData;
+
+/// Phase of [`Children`]: made, not written.
+#[derive(Clone, Copy, Debug)]
+pub enum Prepared {}
+/// Phase of [`Children`]: as the API server answered after the write.
+#[derive(Clone, Copy, Debug)]
+pub enum Applied {}
+
+/// Everything that a resource owns, in the order in which it is written. `apply` takes it apart without `..`: a new
+/// child cannot be forgotten.
+#[derive(Clone, Debug)]
+pub struct Children<Phase> {
+    /// Whom the pods run as; its token is never mounted.
+    pub service_account: ServiceAccount,
+    /// The pods' configuration file.
+    pub config: ConfigMap,
+    /// The public Service.
+    pub service: Service,
+    /// The Service that names each pod.
+    pub headless: Service,
+    /// Who may talk to the pods and to whom they may talk.
+    pub policy: Option<NetworkPolicy>,
+    /// How many pods a drain may take at once.
+    pub disruption: PodDisruptionBudget,
+    /// The pods and their claims.
+    pub stateful_set: StatefulSet,
+    /// Written or not.
+    pub phase: PhantomData<Phase>,
+}
+
+/// All objects of a plan.
+pub fn children(plan: &Plan) -> Children<Prepared> {
+    Children {
+        service_account: identity::service_account(plan),
+        config: config::config_map(plan),
+        service: service::public(plan),
+        headless: service::headless(plan),
+        policy: policy::network_policy(plan),
+        disruption: disruption::disruption_budget(plan),
+        stateful_set: stateful_set::stateful_set(plan),
+        phase: PhantomData,
+    }
+}

@@ -1,0 +1,38 @@
+//! The NetworkPolicy: who may talk to the pods, and that they talk to nobody.
+
+use super::Plan;
+use k8s_openapi::{
+    api::networking::v1::{
+        NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
+        NetworkPolicySpec,
+    },
+    apimachinery::pkg::util::intstr::IntOrString,
+};
+use relay_config::names::{PORT_OPS, PORT_WS};
+
+/// Lets in what the plan names, port by port, and lets nothing out. An empty `from` would mean everyone and is never
+/// written: a rule whose list is empty is left out, which means nobody.
+pub fn network_policy(plan: &Plan) -> Option<NetworkPolicy> {
+    let access = plan.access.as_ref()?;
+    let rules = [rule(PORT_WS, &access.public), rule(PORT_OPS, &access.ops)];
+    Some(NetworkPolicy {
+        metadata: plan.identity.metadata(&plan.identity.name),
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(plan.identity.label_selector()),
+            policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
+            ingress: Some(rules.into_iter().flatten().collect()),
+            egress: Some(Vec::new()),
+        }),
+    })
+}
+
+fn rule(port: u16, from: &[NetworkPolicyPeer]) -> Option<NetworkPolicyIngressRule> {
+    (!from.is_empty()).then(|| NetworkPolicyIngressRule {
+        from: Some(from.to_vec()),
+        ports: Some(vec![NetworkPolicyPort {
+            port: Some(IntOrString::Int(port.into())),
+            protocol: Some("TCP".to_owned()),
+            ..NetworkPolicyPort::default()
+        }]),
+    })
+}

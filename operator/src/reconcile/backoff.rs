@@ -1,0 +1,91 @@
+//! Delays after failures, per object: one that fails does not slow the others.
+
+use super::error::Class;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// The longest delay of repeated failures.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// How often each object failed in a row. Bounded by the number of objects: success and deletion forget.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    attempts: Mutex<HashMap<String, u32>>,
+}
+
+impl Backoff {
+    /// One more failure of an object: how long to wait. `jitter` is between 0 and 1.
+    pub fn failed(&self, object: &str, class: Class, jitter: f64) -> Duration {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = attempts.entry(object.to_owned()).or_insert(0);
+        let wait = delay(class, *count, jitter);
+        *count = count.saturating_add(1);
+        wait
+    }
+
+    /// An object succeeded or is gone.
+    pub fn forget(&self, object: &str) {
+        self.attempts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(object);
+    }
+}
+
+/// The wait before attempt `attempts + 1`. `jitter` between 0 and 1 spreads it by a fifth to both sides.
+pub fn delay(class: Class, attempts: u32, jitter: f64) -> Duration {
+    let base = match class {
+        Class::Conflict => Duration::from_secs(1),
+        Class::Invalid | Class::Forbidden | Class::SchemaSkew => LONGEST,
+        Class::Transient => Duration::from_secs(1)
+            .saturating_mul(2_u32.saturating_pow(attempts))
+            .min(LONGEST),
+    };
+    spread(base, 0.2, jitter)
+}
+
+/// A duration moved by at most `share` to both sides.
+pub fn spread(base: Duration, share: f64, jitter: f64) -> Duration {
+    base.mul_f64(1.0 - share + 2.0 * share * jitter.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transient_failures_double_up_to_five_minutes() {
+        let seconds: Vec<u64> = (0..12)
+            .map(|attempts| delay(Class::Transient, attempts, 0.5).as_secs())
+            .collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+        assert_eq!(delay(Class::Transient, u32::MAX, 0.5), LONGEST);
+    }
+
+    #[test]
+    fn conflicts_are_retried_at_once_and_what_needs_a_human_rarely() {
+        assert_eq!(delay(Class::Conflict, 9, 0.5), Duration::from_secs(1));
+        for class in [Class::Invalid, Class::Forbidden, Class::SchemaSkew] {
+            assert_eq!(delay(class, 0, 0.5), LONGEST, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn jitter_stays_within_a_fifth() {
+        for (jitter, millis) in [(0.0, 800), (1.0, 1200), (7.0, 1200), (-1.0, 800)] {
+            assert_eq!(delay(Class::Conflict, 0, jitter).as_millis(), millis);
+        }
+    }
+
+    #[test]
+    fn objects_do_not_share_their_delays_and_success_starts_over() {
+        let backoff = Backoff::default();
+        let failed = |object: &str| backoff.failed(object, Class::Transient, 0.5).as_secs();
+        assert_eq!((failed("a"), failed("a"), failed("b")), (1, 2, 1));
+        backoff.forget("a");
+        assert_eq!((failed("a"), failed("b")), (1, 2));
+    }
+}

@@ -1,0 +1,85 @@
+//! Reads what a resource points at and what is there of it. Decides nothing.
+
+use super::{
+    Context,
+    error::{Class, Error},
+    inventory::{self, Found},
+};
+use crate::{build::selector_text, kinds::Kind, pods};
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{PersistentVolumeClaim, Pod},
+    storage::v1::StorageClass,
+};
+use kube::{Api, ResourceExt, api::ListParams};
+use std::collections::BTreeMap;
+
+/// What is there.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered {
+    /// The StatefulSet as it is, even if nothing is applied this time.
+    pub stateful_set: Option<StatefulSet>,
+    /// The pods.
+    pub pods: Vec<Pod>,
+    /// The claims, also those that an earlier resource of the name left behind.
+    pub claims: Vec<PersistentVolumeClaim>,
+    /// What running pods answered, by pod.
+    pub answers: BTreeMap<String, relay_config::Status>,
+    /// Does the StorageClass that the spec names exist?
+    pub class_missing: bool,
+    /// Objects that carry our labels, and others that have the names of our children.
+    pub found: Vec<Found>,
+}
+
+/// Reads everything that the pure steps need.
+pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, Error> {
+    let namespace = object.namespace().unwrap_or_default();
+    let name = object.name_any();
+    let client = || context.client.clone();
+    let ours = ListParams::default().labels(&selector_text(K::APP, &name));
+
+    let pods = Api::<Pod>::namespaced(client(), &namespace);
+    let claims = Api::<PersistentVolumeClaim>::namespaced(client(), &namespace);
+    let sets = Api::<StatefulSet>::namespaced(client(), &namespace);
+    let pods = pods
+        .list(&ours)
+        .await
+        .map_err(Error::of("list", "pods"))?
+        .items;
+    Ok(Gathered {
+        stateful_set: sets
+            .get_opt(&name)
+            .await
+            .map_err(Error::of("get", format!("statefulsets {name}")))?,
+        claims: claims
+            .list(&ours)
+            .await
+            .map_err(Error::of("list", "persistentvolumeclaims"))?
+            .items,
+        answers: pods::ask_all(&pods).await,
+        class_missing: class_missing(context, object).await?,
+        found: inventory::look(context, K::APP, &namespace, &name).await?,
+        pods,
+    })
+}
+
+/// A class is named but not there. May we not read classes, we do not complain about them.
+async fn class_missing<K: Kind>(context: &Context, object: &K) -> Result<bool, Error> {
+    let Some(class) = object.common().storage.storage_class_name.as_deref() else {
+        return Ok(false);
+    };
+    if class.is_empty() {
+        return Ok(false);
+    }
+    let classes = Api::<StorageClass>::all(context.client.clone());
+    match classes.get_opt(class).await {
+        Ok(found) => Ok(found.is_none()),
+        Err(source) => {
+            let error = Error::of("get", format!("storageclasses {class}"))(source);
+            match error.class() {
+                Class::Forbidden => Ok(false),
+                _ => Err(error),
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Which objects exist that are ours or bear the name of one of ours. Pruning and the ownership rule read it.
+
+use super::{Context, error::Error};
+use crate::{build::selector_text, names};
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{ConfigMap, Service, ServiceAccount},
+    networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
+};
+use kube::{
+    Api, ResourceExt,
+    api::{ApiResource, DynamicObject, ListParams, ObjectMeta},
+};
+
+/// An object that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Has it our labels?
+    pub labelled: bool,
+    /// Who controls it.
+    pub controller: Option<String>,
+}
+
+/// The kinds of all children, with the names that they have.
+fn kinds(name: &str) -> Vec<(ApiResource, Vec<String>)> {
+    let own = || vec![name.to_owned()];
+    vec![
+        (ApiResource::erase::<ServiceAccount>(&()), own()),
+        (
+            ApiResource::erase::<ConfigMap>(&()),
+            vec![names::config(name)],
+        ),
+        (
+            ApiResource::erase::<Service>(&()),
+            vec![name.to_owned(), names::headless(name)],
+        ),
+        (ApiResource::erase::<NetworkPolicy>(&()), own()),
+        (ApiResource::erase::<PodDisruptionBudget>(&()), own()),
+        (ApiResource::erase::<StatefulSet>(&()), own()),
+    ]
+}
+
+/// The interface of a kind of child, by its name.
+pub fn api(context: &Context, namespace: &str, kind: &str) -> Option<Api<DynamicObject>> {
+    let (resource, _) = kinds("")
+        .into_iter()
+        .find(|(resource, _)| resource.kind == kind)?;
+    Some(Api::namespaced_with(
+        context.client.clone(),
+        namespace,
+        &resource,
+    ))
+}
+
+/// Lists what has our labels, then looks up by name what has not: only when something is missing, or taken.
+pub async fn look(
+    context: &Context,
+    app: &str,
+    namespace: &str,
+    name: &str,
+) -> Result<Vec<Found>, Error> {
+    let selector = format!("{},{}", selector_text(app, name), names::managed());
+    let ours = ListParams::default().labels(&selector);
+    let mut found = Vec::new();
+    for (resource, wanted) in kinds(name) {
+        let api =
+            Api::<DynamicObject>::namespaced_with(context.client.clone(), namespace, &resource);
+        let list = api.list_metadata(&ours).await;
+        let list = list.map_err(Error::of("list", &resource.plural))?.items;
+        let known: Vec<String> = list.iter().map(ResourceExt::name_any).collect();
+        found.extend(list.iter().map(|item| of(&resource, &item.metadata, true)));
+        for name in wanted.iter().filter(|name| !known.contains(name)) {
+            let other = api.get_metadata_opt(name).await;
+            let other = other.map_err(Error::of("get", format!("{} {name}", resource.plural)))?;
+            found.extend(
+                other
+                    .iter()
+                    .map(|item| of(&resource, &item.metadata, false)),
+            );
+        }
+    }
+    Ok(found)
+}
+
+fn of(resource: &ApiResource, metadata: &ObjectMeta, labelled: bool) -> Found {
+    let owners = metadata.owner_references.iter().flatten();
+    let controller = owners
+        .filter(|owner| owner.controller == Some(true))
+        .map(|owner| owner.uid.clone())
+        .next();
+    Found {
+        kind: resource.kind.clone(),
+        name: metadata.name.clone().unwrap_or_default(),
+        labelled,
+        controller,
+    }
+}

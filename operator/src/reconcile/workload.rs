@@ -1,0 +1,99 @@
+//! Pods and their answers, boiled down to what conditions are about. Pure.
+
+use super::gather::Gathered;
+use crate::build::{Plan, config_text, hash};
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
+use kube::ResourceExt;
+
+/// How the pods fare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Workload {
+    /// Pods that should be.
+    pub wanted: i32,
+    /// Pods that are.
+    pub replicas: i32,
+    /// Pods that serve.
+    pub ready: i32,
+    /// Are pods being replaced, added or removed?
+    pub rolling: bool,
+}
+
+impl Workload {
+    /// From the StatefulSet, whose status may lag behind its spec.
+    pub fn of(set: Option<&StatefulSet>) -> Self {
+        let Some((set, spec)) = set.and_then(|set| Some((set, set.spec.as_ref()?))) else {
+            return Self::default();
+        };
+        let status = set.status.clone().unwrap_or_default();
+        let wanted = spec.replicas.unwrap_or(1);
+        let seen = status.observed_generation >= set.metadata.generation;
+        let replaced = wanted == 0
+            || status.update_revision == status.current_revision
+            || status.updated_replicas == Some(wanted);
+        Self {
+            wanted,
+            replicas: status.replicas,
+            ready: status.ready_replicas.unwrap_or(0),
+            rolling: !seen || !replaced || status.replicas != wanted,
+        }
+    }
+}
+
+/// Is a pod Ready?
+pub fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
+    conditions
+        .filter(|condition| condition.type_ == "Ready")
+        .any(|condition| condition.status == "True")
+}
+
+/// Does a ready pod say nothing about itself?
+pub fn has_silent_pods(gathered: &Gathered) -> bool {
+    let silent = |pod: &Pod| is_ready(pod) && !gathered.answers.contains_key(&pod.name_any());
+    gathered.pods.iter().any(silent)
+}
+
+/// Does a pod run another configuration file than the newest? Pods that refuse it are not waited for, and pods that do
+/// not say are not doubted.
+pub fn waits_for_configuration(gathered: &Gathered, plan: &Plan) -> bool {
+    let wanted = hash(&config_text(plan));
+    gathered
+        .answers
+        .values()
+        .map(|answer| &answer.configuration)
+        .any(|have| !have.hash.is_empty() && have.hash != wanted && have.error.is_empty())
+}
+
+/// What keeps pods from serving, in words; empty when nothing is known.
+pub fn trouble(gathered: &Gathered) -> String {
+    let pods = gathered.pods.iter().filter(|pod| !is_ready(pod));
+    let told: Vec<String> = pods.filter_map(|pod| pod_trouble(gathered, pod)).collect();
+    told.join("; ")
+}
+
+fn pod_trouble(gathered: &Gathered, pod: &Pod) -> Option<String> {
+    let name = pod.name_any();
+    if let Some(answer) = gathered
+        .answers
+        .get(&name)
+        .filter(|answer| !answer.not_ready.is_empty())
+    {
+        return Some(format!("{name} is not ready: {}", answer.not_ready));
+    }
+    let status = pod.status.as_ref()?;
+    let containers = status.container_statuses.iter().flatten();
+    let waiting = containers
+        .filter_map(|container| container.state.as_ref()?.waiting.as_ref())
+        .find_map(|waiting| waiting.reason.clone());
+    if let Some(reason) = waiting {
+        return Some(format!("{name} waits: {reason}"));
+    }
+    let conditions = status.conditions.iter().flatten();
+    let unscheduled = conditions
+        .filter(|condition| condition.type_ == "PodScheduled" && condition.status == "False")
+        .find_map(|condition| condition.message.clone());
+    unscheduled.map(|message| format!("{name} has no node: {message}"))
+}

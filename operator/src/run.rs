@@ -1,0 +1,196 @@
+//! Wires client, controllers and admin port together, and ends them in order.
+
+use crate::{
+    admin::{self, Health},
+    api::{GROUP, NostrRelay, VERSION},
+    args::Run,
+    kinds::Kind,
+    metrics::Metrics,
+    names,
+    reconcile::{self, Context, backoff::Backoff},
+    settings::Settings,
+    telemetry,
+};
+use futures::StreamExt;
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount},
+    networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    core::{DeserializeGuard, NamespaceResourceScope},
+    runtime::{
+        Controller,
+        controller::Config,
+        events::{Recorder, Reporter},
+        reflector::ObjectRef,
+        watcher,
+    },
+};
+use serde::de::DeserializeOwned;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Visits of one kind that may run at once.
+const CONCURRENCY: u16 = 16;
+
+/// `operator run`, until SIGTERM or SIGINT.
+pub async fn run(args: Run) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    telemetry::start(&args.log_level, args.log_format)?;
+    let (health, metrics, stop) = (
+        Health::default(),
+        Metrics::default(),
+        CancellationToken::new(),
+    );
+    let listener = TcpListener::bind(args.ops).await?;
+    let port = tokio::spawn(admin::serve(
+        listener,
+        health.clone(),
+        metrics.clone(),
+        stop.child_token(),
+    ));
+    stop_on_signal(stop.clone())?;
+    let client = Client::try_default().await?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        image = args.image,
+        "started"
+    );
+    operate(client, args.settings(), metrics, health, stop.clone()).await;
+    stop.cancel();
+    port.await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// All controllers, until the token is cancelled; visits that have begun are finished.
+pub async fn operate(
+    client: Client,
+    settings: Settings,
+    metrics: Metrics,
+    health: Health,
+    stop: CancellationToken,
+) {
+    if stop
+        .run_until_cancelled(definitions(&client))
+        .await
+        .is_none()
+    {
+        return;
+    }
+    let context = Arc::new(Context {
+        recorder: Recorder::new(client.clone(), Reporter::from(names::MANAGER)),
+        client,
+        settings,
+        backoff: Backoff::default(),
+        metrics,
+    });
+    health.set_working(true);
+    control::<NostrRelay>(context, stop).await;
+    health.set_working(false);
+}
+
+/// Waits until all our kinds are served. Discovery needs no rights.
+async fn definitions(client: &Client) {
+    let group_version = format!("{GROUP}/{VERSION}");
+    let kinds: [(_, fn() -> String); 1] = [("NostrRelay", || NostrRelay::plural(&()).into_owned())];
+    loop {
+        let served = client.list_api_group_resources(&group_version).await;
+        let missing: Vec<&str> = match &served {
+            Ok(served) => {
+                let known =
+                    |plural: String| served.resources.iter().any(|have| have.name == plural);
+                kinds
+                    .iter()
+                    .filter(|(_, plural)| !known(plural()))
+                    .map(|(kind, _)| *kind)
+                    .collect()
+            }
+            Err(why) => {
+                tracing::info!(%why, "the API server does not serve {group_version} yet");
+                kinds.iter().map(|(kind, _)| *kind).collect()
+            }
+        };
+        if missing.is_empty() {
+            return;
+        }
+        tracing::info!(
+            ?missing,
+            "waiting for CustomResourceDefinitions: kubectl apply -k config/crd"
+        );
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+}
+
+/// One kind's controller.
+async fn control<K: Kind>(context: Arc<Context>, stop: CancellationToken) {
+    let ours = || watcher::Config::default().labels(&names::managed());
+    let visits = Controller::new(
+        api::<DeserializeGuard<K>>(&context),
+        watcher::Config::default(),
+    )
+    .with_config(Config::default().concurrency(CONCURRENCY))
+    .owns(api::<StatefulSet>(&context), ours())
+    .owns(api::<Service>(&context), ours())
+    .owns(api::<ConfigMap>(&context), ours())
+    .owns(api::<ServiceAccount>(&context), ours())
+    .owns(api::<NetworkPolicy>(&context), ours())
+    .owns(api::<PodDisruptionBudget>(&context), ours())
+    .watches(api::<Pod>(&context), ours(), |pod| owner::<K, _>(&pod))
+    .watches(api::<PersistentVolumeClaim>(&context), ours(), |claim| {
+        owner::<K, _>(&claim)
+    })
+    .graceful_shutdown_on(stop.cancelled_owned())
+    .run(
+        reconcile::reconcile::<K>,
+        |object, error, context| reconcile::after_failure(&object, error, &context),
+        context,
+    );
+    visits
+        .for_each(|visit| async {
+            if let Err(why) = visit {
+                tracing::debug!(%why, "a visit or a watch failed");
+            }
+        })
+        .await;
+}
+
+fn api<R>(context: &Context) -> Api<R>
+where
+    R: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
+{
+    match &context.settings.watch_namespace {
+        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
+        None => Api::all(context.client.clone()),
+    }
+}
+
+/// Pods and claims belong to the StatefulSet or to nobody: their labels name the resource.
+fn owner<K: Kind, R: Resource>(object: &R) -> Option<ObjectRef<DeserializeGuard<K>>> {
+    let labels = object.labels();
+    if labels.get(names::LABEL_NAME)? != K::APP {
+        return None;
+    }
+    let instance = labels.get(names::LABEL_INSTANCE)?;
+    Some(ObjectRef::new(instance).within(&object.namespace()?))
+}
+
+fn stop_on_signal(stop: CancellationToken) -> std::io::Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: visits that have begun are finished");
+        stop.cancel();
+    });
+    Ok(())
+}
