@@ -1,12 +1,9 @@
 # The commands people type. `make help` lists them.
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/nostr-fleet/target
-# A file of events, one JSON object a line: the demo imports it, the tests read it back. Without it events are generated.
-export EVENTS ?=
-# An existing cluster's kubeconfig instead of the local cluster; then RELAY_IMAGE and OPERATOR_IMAGE name images that it can pull.
-export E2E_KUBECONFIG ?=
-export RELAY_IMAGE ?=
-export OPERATOR_IMAGE ?=
+# Variables given on the command line or in the environment reach the scripts:
+# EVENTS         a file of events, one JSON object a line: the demo imports it, the tests read it back; without it events are generated
+# E2E_KUBECONFIG an existing cluster instead of the local one; then RELAY_IMAGE and OPERATOR_IMAGE name images that it can pull
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test e2e bench crds lint images cluster-up cluster-down

@@ -6,7 +6,7 @@ set -euo pipefail
 . "$HERE/prerequisites.sh"
 if [ -n "${E2E_KUBECONFIG:-}" ]; then
   need_packages curl
-  [ -n "${RELAY_IMAGE:-}" ] && [ -n "${OPERATOR_IMAGE:-}" ] ||
+  { [ -n "${RELAY_IMAGE:-}" ] && [ -n "${OPERATOR_IMAGE:-}" ]; } ||
     missing "RELAY_IMAGE and OPERATOR_IMAGE" "push the images of 'make images' where the cluster of E2E_KUBECONFIG pulls from, and name them"
   command -v kubectl >/dev/null || missing kubectl "install it, or run $HERE/bins.sh which builds one"
   kubectl --kubeconfig "$E2E_KUBECONFIG" version >/dev/null || missing "an answer from the cluster of $E2E_KUBECONFIG" "see above what kubectl says"

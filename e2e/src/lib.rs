@@ -1,1 +1,23 @@
-//! Skeleton.
+//! Helpers for tests with a real Kubernetes and real pods. A test reads like what a user does: apply YAML, wait for a condition, dial, look.
+//!
+//! - [`cluster`]: the cluster that is tested on, local or that of `E2E_KUBECONFIG`
+//! - [`scene`]: one test's namespace: made, used, deleted; tells what stood there when the test failed
+//! - [`objects`]: apply YAML, read objects, wait for conditions
+//! - [`pods`]: find, kill, delete, read logs
+//! - [`relay`]: one `NostrRelay` and the way to its socket
+//! - [`socket`]: a WebSocket client that speaks NIP-01
+//! - [`probe`]: can this pod reach that port? Asked from pods of ours and from inside a relay's own pod
+//! - [`events`]: signed events, and the file that `EVENTS` names
+//! - [`schema`]: JSON schemas out of CRDs, for kubeconform
+//!
+//! The binary `probe` is what probing pods run: images here have no shell.
+
+pub mod cluster;
+pub mod events;
+pub mod objects;
+pub mod pods;
+pub mod probe;
+pub mod relay;
+pub mod scene;
+pub mod schema;
+pub mod socket;

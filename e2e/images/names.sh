@@ -1,0 +1,7 @@
+# shellcheck shell=bash disable=SC2034  # sourced by its neighbours
+# The images' names. `:dev` is what config/default names and `make images` builds; the suites pack binaries built on the host under a tag made of
+# the binary's hash, so that a changed binary is a changed pod and an equal one is not.
+
+REPOSITORY=localhost/nostr-fleet
+PROGRAMS="relay operator"
+PACKED=$CACHE/packed # archives, and names.env: what pack.sh made last

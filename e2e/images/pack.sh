@@ -1,0 +1,34 @@
+#!/bin/bash
+# usage: pack.sh
+# Builds the static release binaries on the host, packs each into an image of its own without a container build, and loads them into the local
+# cluster. Prints RELAY_IMAGE=… and OPERATOR_IMAGE=…, and keeps them in $PACKED/names.env.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. e2e/cluster/env.sh
+. e2e/cluster/prerequisites.sh
+. e2e/images/names.sh
+need_rust
+need_packages gcc libc6-dev python3
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
+TARGET=$(uname -m)-unknown-linux-gnu
+
+pack() { # program: prints the image's name
+  local binary=$CARGO_TARGET_DIR/$TARGET/release/$1 root name
+  name=$REPOSITORY/$1:host-$(sha256sum "$binary" | cut -c1-12)
+  root=$(mktemp -d)
+  cp "$binary" "$root/$1"
+  chmod 755 "$root" "$root/$1"
+  python3 e2e/cluster/pack_image.py "$name" "$root" "$PACKED/$1.tar" --entrypoint "[\"/$1\"]" --user 65532:65532
+  rm -r "$root"
+  echo "$name"
+}
+
+RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --release --locked --workspace --target "$TARGET" >&2
+mkdir -p "$PACKED"
+: >"$PACKED/names.env"
+for program in $PROGRAMS; do
+  image=$(pack "$program")
+  e2e/cluster/image-load.sh "$PACKED/$program.tar"
+  e2e/cluster/image-remove.sh "$REPOSITORY/$program" "$image"
+  echo "${program^^}_IMAGE=$image" | tee -a "$PACKED/names.env"
+done

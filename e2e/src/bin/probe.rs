@@ -1,0 +1,67 @@
+//! Opens or accepts TCP connections inside pods that have no shell.
+//!
+//! `probe connect ADDRESS:PORT SECONDS` ends with 0 as soon as a connection is made, with 1 when none was within the time.
+//! `probe listen PORT` accepts and closes connections until it is stopped.
+
+use std::{
+    env,
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::ExitCode,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+const USAGE: &str = "usage: probe connect ADDRESS:PORT SECONDS | probe listen PORT";
+
+fn connect(target: SocketAddr, within: Duration) -> Result<String, String> {
+    let end = Instant::now() + within;
+    loop {
+        let last = match TcpStream::connect_timeout(&target, Duration::from_secs(1)) {
+            Ok(_) => return Ok(format!("{target} answers")),
+            Err(error) => error,
+        };
+        if Instant::now() >= end {
+            return Err(format!("{target} does not answer: {last}"));
+        }
+        sleep(Duration::from_millis(200));
+    }
+}
+
+fn listen(port: u16) -> Result<String, String> {
+    let listener = TcpListener::bind(("0.0.0.0", port)).map_err(|error| error.to_string())?;
+    loop {
+        drop(listener.accept());
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<String, String> {
+    let number = |text: &str| {
+        text.parse::<u16>()
+            .map_err(|_| format!("{text:?} is not a number"))
+    };
+    match arguments {
+        ["connect", target, seconds] => {
+            let target = target
+                .parse()
+                .map_err(|_| format!("{target:?} is not ADDRESS:PORT"))?;
+            connect(target, Duration::from_secs(number(seconds)?.into()))
+        }
+        ["listen", port] => listen(number(port)?),
+        _ => Err(USAGE.into()),
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(said) => {
+            println!("{said}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}

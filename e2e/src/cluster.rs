@@ -1,0 +1,58 @@
+//! The cluster that is tested on.
+
+use anyhow::{Context, Result, bail};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use std::{env, path::PathBuf};
+
+/// A reachable cluster.
+#[derive(Clone)]
+pub struct Cluster {
+    /// Speaks to its API server.
+    pub client: Client,
+    /// Is it the local one? Then the host has routes to pods and Services, and NetworkPolicy is known to be enforced.
+    pub local: bool,
+}
+
+impl Cluster {
+    /// The cluster of `E2E_KUBECONFIG`, else the local one.
+    pub async fn connect() -> Result<Self> {
+        let given = variable("E2E_KUBECONFIG").map(PathBuf::from);
+        let local = given.is_none() || variable("E2E_LOCAL").is_some();
+        let path = given.map_or_else(local_kubeconfig, Ok)?;
+        let kubeconfig = Kubeconfig::read_from(&path)
+            .with_context(|| format!("no cluster at {}: run `make cluster-up`", path.display()))?;
+        let mut config =
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        if local {
+            config.proxy_url = None; // reached directly, whatever proxy the host uses
+        }
+        let client = Client::try_from(config)?;
+        if let Err(error) = client.apiserver_version().await {
+            bail!(
+                "the cluster of {} does not answer ({error}): run `make cluster-up`",
+                path.display()
+            );
+        }
+        Ok(Self { client, local })
+    }
+
+    /// The image that `variable` names.
+    pub fn image(variable_name: &str) -> Result<String> {
+        variable(variable_name).with_context(|| {
+            format!("{variable_name} is not set: run the suite by `make test` or `make e2e`")
+        })
+    }
+}
+
+/// An environment variable that is set and not empty.
+pub fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn local_kubeconfig() -> Result<PathBuf> {
+    let home = variable("HOME").context("HOME is not set")?;
+    Ok(PathBuf::from(home).join(".cache/nostr-fleet/cluster/admin.kubeconfig"))
+}

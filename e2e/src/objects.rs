@@ -1,0 +1,128 @@
+//! Apply YAML, read objects, wait for conditions.
+
+use crate::scene::Scene;
+use anyhow::{Context, Result, bail};
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    core::{GroupVersionKind, TypeMeta},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+/// Our own field manager: a user's `kubectl apply`.
+pub const FIELD_MANAGER: &str = "nostr-fleet-e2e";
+
+/// The objects of a YAML text with any number of documents.
+pub fn read_yaml(text: &str) -> Result<Vec<DynamicObject>> {
+    serde_yaml::Deserializer::from_str(text)
+        .map(|document| {
+            let value = Value::deserialize(document)?;
+            Ok(serde_json::from_value(value)?)
+        })
+        .collect()
+}
+
+fn resource_of(types: &TypeMeta) -> Result<ApiResource> {
+    Ok(ApiResource::from_gvk(&GroupVersionKind::try_from(types)?))
+}
+
+impl Scene {
+    /// The API of one kind in this scene's namespace, such as `("nostrfleet.io/v1alpha1", "NostrRelay")`.
+    pub fn api(&self, api_version: &str, kind: &str) -> Result<Api<DynamicObject>> {
+        let types = TypeMeta {
+            api_version: api_version.into(),
+            kind: kind.into(),
+        };
+        let resource = resource_of(&types)?;
+        Ok(Api::namespaced_with(
+            self.cluster.client.clone(),
+            &self.namespace,
+            &resource,
+        ))
+    }
+
+    /// Applies every document of `yaml` as a user would, server-side.
+    pub async fn apply(&self, yaml: &str) -> Result<()> {
+        self.patch(yaml, PatchParams::apply(FIELD_MANAGER).force())
+            .await
+    }
+
+    /// Asks the API server to judge `yaml` strictly, without keeping it.
+    pub async fn dry_run(&self, yaml: &str) -> Result<()> {
+        let mut how = PatchParams::apply(FIELD_MANAGER).force().dry_run();
+        how.field_validation = Some(kube::api::ValidationDirective::Strict);
+        self.patch(yaml, how).await
+    }
+
+    async fn patch(&self, yaml: &str, how: PatchParams) -> Result<()> {
+        for object in read_yaml(yaml)? {
+            let types = object
+                .types
+                .clone()
+                .context("a document without apiVersion and kind")?;
+            let name = object
+                .metadata
+                .name
+                .clone()
+                .context("a document without a name")?;
+            self.api(&types.api_version, &types.kind)?
+                .patch(&name, &how, &Patch::Apply(&object))
+                .await
+                .with_context(|| format!("applying {} {name}", types.kind))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the object's condition `kind_of_condition` is `True` for its newest generation.
+    pub async fn wait_for_condition(
+        &self,
+        object: (&str, &str, &str),
+        condition: &str,
+        within: Duration,
+    ) -> Result<DynamicObject> {
+        let (api_version, kind, name) = object;
+        let api = self.api(api_version, kind)?;
+        eventually(
+            &format!("{kind} {name} to be {condition}"),
+            within,
+            async || {
+                let found = api.get(name).await?;
+                Ok(is_true(&found, condition).then_some(found))
+            },
+        )
+        .await
+    }
+}
+
+fn is_true(object: &DynamicObject, condition: &str) -> bool {
+    let generation = object.metadata.generation;
+    let conditions = object.data["status"]["conditions"].as_array();
+    conditions.into_iter().flatten().any(|found| {
+        found["type"] == condition
+            && found["status"] == "True"
+            && found["observedGeneration"].as_i64() == generation
+    })
+}
+
+/// Tries `look` until it finds something; says what was awaited and the last error when the time is over.
+pub async fn eventually<T>(
+    what: &str,
+    within: Duration,
+    mut look: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let end = Instant::now() + within;
+    loop {
+        let last = match look().await {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) => String::new(),
+            Err(error) => format!(" (last error: {error:#})"),
+        };
+        if Instant::now() >= end {
+            bail!("waited {} s for {what}{last}", within.as_secs());
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+}

@@ -1,0 +1,60 @@
+//! JSON schemas out of CRDs, for kubeconform: it knows no other way to judge a custom resource without a cluster.
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+use std::{fs, path::Path};
+
+/// Writes one strict schema per version of each CRD in `crds` into `to`, named as kubeconform's template
+/// `{{.ResourceKind}}_{{.ResourceAPIVersion}}.json` expects.
+pub fn write_schemas(crds: &Path, to: &Path) -> Result<usize> {
+    let mut count = 0;
+    for entry in fs::read_dir(crds).with_context(|| format!("reading {}", crds.display()))? {
+        let text = fs::read_to_string(entry?.path())?;
+        let crd: Value = serde_yaml::from_str(&text)?;
+        let kind = crd["spec"]["names"]["kind"]
+            .as_str()
+            .context("a CRD without kind")?
+            .to_lowercase();
+        for version in crd["spec"]["versions"].as_array().into_iter().flatten() {
+            let name = version["name"].as_str().context("a version without name")?;
+            let mut schema = version["schema"]["openAPIV3Schema"].clone();
+            allow_object_header(&mut schema);
+            forbid_unknown_fields(&mut schema);
+            fs::write(to.join(format!("{kind}_{name}.json")), schema.to_string())?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// Every object has these, whether its CRD says so or not.
+fn allow_object_header(schema: &mut Value) {
+    let Some(properties) = schema["properties"].as_object_mut() else {
+        return;
+    };
+    properties.insert("apiVersion".into(), json!({"type": "string"}));
+    properties.insert("kind".into(), json!({"type": "string"}));
+    properties.insert("metadata".into(), json!({"type": "object"}));
+}
+
+/// The API server prunes what a schema does not name; a sample with such a field is a mistake.
+fn forbid_unknown_fields(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            if is_closed(map) {
+                map.insert("additionalProperties".into(), Value::Bool(false));
+            }
+            map.values_mut().for_each(forbid_unknown_fields);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forbid_unknown_fields),
+        _ => {}
+    }
+}
+
+fn is_closed(map: &Map<String, Value>) -> bool {
+    let open = map.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true));
+    map.get("properties").is_some_and(Value::is_object)
+        && map.get("type").is_some_and(|kind| kind == "object")
+        && !map.contains_key("additionalProperties")
+        && !open
+}

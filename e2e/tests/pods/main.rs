@@ -1,0 +1,9 @@
+//! The whole path with real pods: apply, serve, kill, drain, policies. Needs a cluster with the operator: run by `make test` or `make e2e`.
+
+mod drain;
+mod kill;
+mod nostr_tools;
+mod policy;
+mod real_events;
+mod samples;
+mod serve;
