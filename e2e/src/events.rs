@@ -3,8 +3,9 @@
 use crate::cluster::variable;
 use anyhow::{Context, Result};
 use nostr::prelude::{
-    Event, EventBuilder, FinalizeUnsignedEvent as _, Keys, Kind, SECP256K1, SecretKey, Timestamp,
+    Event, EventBuilder, FinalizeUnsignedEvent as _, Keys, Kind, SecretKey, Timestamp,
 };
+use secp256k1::Secp256k1;
 use std::{fs, time::SystemTime};
 
 /// The keys of test person number `number`, the same in every run.
@@ -22,8 +23,11 @@ pub fn note(author: &Keys, text: &str) -> Event {
     let unsigned = EventBuilder::new(Kind::TextNote, text)
         .custom_created_at(Timestamp::from_secs(now))
         .finalize_unsigned(author.public_key());
-    let signature =
-        author.sign_schnorr_with_aux_rand(&SECP256K1, unsigned.compute_id().as_bytes(), &[0; 32]);
+    let signature = author.sign_schnorr_with_aux_rand(
+        &Secp256k1::signing_only(),
+        unsigned.compute_id().as_bytes(),
+        &[0; 32],
+    );
     unsigned
         .add_signature(signature)
         .expect("our own signature is right")

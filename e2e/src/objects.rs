@@ -15,6 +15,9 @@ use tokio::time::sleep;
 /// Our own field manager: a user's `kubectl apply`.
 pub const FIELD_MANAGER: &str = "nostr-fleet-e2e";
 
+/// How long a pod may take to start, end or become ready.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
 /// The objects of a YAML text with any number of documents.
 pub fn read_yaml(text: &str) -> Result<Vec<DynamicObject>> {
     serde_yaml::Deserializer::from_str(text)

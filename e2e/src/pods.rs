@@ -1,10 +1,13 @@
 //! Find, kill, delete pods; read their logs.
 
-use crate::{objects::eventually, scene::Scene};
+use crate::{
+    objects::{PATIENCE, eventually},
+    scene::Scene,
+};
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::{Api, api::DeleteParams};
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 impl Scene {
     /// The pods of this namespace.
@@ -32,7 +35,7 @@ impl Scene {
     pub async fn wait_for_successor(&self, name: &str, former_uid: &str) -> Result<Pod> {
         eventually(
             &format!("a ready successor of pod {name}"),
-            Duration::from_mins(2),
+            PATIENCE,
             async || {
                 let pod = self.pods().get(name).await?;
                 Ok((uid(&pod)? != former_uid && is_ready(&pod)).then_some(pod))

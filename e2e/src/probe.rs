@@ -1,6 +1,10 @@
 //! Can this pod reach that port?
 
-use crate::{cluster::Cluster, objects::eventually, scene::Scene};
+use crate::{
+    cluster::Cluster,
+    objects::{PATIENCE, eventually},
+    scene::Scene,
+};
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::{
@@ -11,7 +15,6 @@ use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
 };
 
 /// Environment variable that names the image with the binary `probe`.
@@ -45,14 +48,10 @@ impl Scene {
         let name = self
             .start_probe(labels, &["connect", &target.to_string(), SECONDS])
             .await?;
-        eventually(
-            &format!("pod {name} to end"),
-            Duration::from_mins(1),
-            async || {
-                let status = self.pods().get(&name).await?.status;
-                Ok(status.and_then(|status| exit_code(status.container_statuses?.first()?)))
-            },
-        )
+        eventually(&format!("pod {name} to end"), PATIENCE, async || {
+            let status = self.pods().get(&name).await?.status;
+            Ok(status.and_then(|status| exit_code(status.container_statuses?.first()?)))
+        })
         .await
         .map(|code| code == 0)
     }
@@ -62,16 +61,12 @@ impl Scene {
         let name = self
             .start_probe(&json!({}), &["listen", &port.to_string()])
             .await?;
-        let address = eventually(
-            &format!("pod {name} to run"),
-            Duration::from_mins(1),
-            async || {
-                let status = self.pods().get(&name).await?.status;
-                Ok(status
-                    .filter(|status| status.phase.as_deref() == Some("Running"))
-                    .and_then(|status| status.pod_ip))
-            },
-        )
+        let address = eventually(&format!("pod {name} to run"), PATIENCE, async || {
+            let status = self.pods().get(&name).await?.status;
+            Ok(status
+                .filter(|status| status.phase.as_deref() == Some("Running"))
+                .and_then(|status| status.pod_ip))
+        })
         .await?;
         Ok((address.parse::<std::net::IpAddr>()?, port).into())
     }
@@ -107,7 +102,7 @@ impl Scene {
             .context("adding an ephemeral container")?;
         eventually(
             &format!("{name} in pod {pod} to end"),
-            Duration::from_mins(1),
+            PATIENCE,
             async || {
                 let status = pods.get(pod).await?.status;
                 let statuses = status

@@ -1,14 +1,14 @@
 //! One `NostrRelay` and the way to its socket.
 
 use crate::{
-    objects::eventually,
+    objects::{PATIENCE, eventually},
     scene::Scene,
     socket::{Socket, Wire},
 };
 use anyhow::{Context, Result};
 use kube::api::{DeleteParams, DynamicObject};
 use relay_config::names::{PORT_OPS, PORT_WS};
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
 /// API version of our resources.
@@ -41,7 +41,7 @@ impl Relay<'_> {
     pub async fn wait_until_ready(&self) -> Result<DynamicObject> {
         let object = (API_VERSION, KIND, self.name);
         self.scene
-            .wait_for_condition(object, "Ready", Duration::from_mins(2))
+            .wait_for_condition(object, "Ready", PATIENCE)
             .await
     }
 
@@ -52,19 +52,15 @@ impl Relay<'_> {
             .delete(self.name, &DeleteParams::default())
             .await?;
         let pod = self.pod();
-        eventually(
-            &format!("pod {pod} to be gone"),
-            Duration::from_mins(2),
-            async || {
-                Ok(self
-                    .scene
-                    .pods()
-                    .get_opt(&pod)
-                    .await?
-                    .is_none()
-                    .then_some(()))
-            },
-        )
+        eventually(&format!("pod {pod} to be gone"), PATIENCE, async || {
+            Ok(self
+                .scene
+                .pods()
+                .get_opt(&pod)
+                .await?
+                .is_none()
+                .then_some(()))
+        })
         .await
     }
 

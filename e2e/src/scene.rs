@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
 use kube::{
     Api,
-    api::{DeleteParams, ListParams, PostParams},
+    api::{DeleteParams, ListParams, LogParams, PostParams},
 };
 use serde_json::json;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -69,7 +69,7 @@ impl Scene {
             eprintln!("pod {name}: {}", states.unwrap_or_default());
             eprintln!(
                 "{}",
-                pods.logs(&name, &Default::default())
+                pods.logs(&name, &LogParams::default())
                     .await
                     .unwrap_or_default()
             );

@@ -16,9 +16,8 @@ const USAGE: &str = "usage: probe connect ADDRESS:PORT SECONDS | probe listen PO
 fn connect(target: SocketAddr, within: Duration) -> Result<String, String> {
     let end = Instant::now() + within;
     loop {
-        let last = match TcpStream::connect_timeout(&target, Duration::from_secs(1)) {
-            Ok(_) => return Ok(format!("{target} answers")),
-            Err(error) => error,
+        let Err(last) = TcpStream::connect_timeout(&target, Duration::from_secs(1)) else {
+            return Ok(format!("{target} answers"));
         };
         if Instant::now() >= end {
             return Err(format!("{target} does not answer: {last}"));
