@@ -10,6 +10,7 @@ use crate::{
     telemetry::LevelHandle,
 };
 use arc_swap::ArcSwap;
+use nostr::key::PublicKey;
 use relay_config::{Cold, Config, ConfigError, Hot, status::ConfigurationStatus};
 use sha2::{Digest, Sha256};
 use std::{
@@ -77,7 +78,8 @@ pub fn read(path: &Path) -> Result<Loaded, LoadError> {
         return Err(LoadError::TooLarge { path: name() });
     }
     let text = fs::read_to_string(path).map_err(io)?;
-    let config = Config::read(&text).map_err(|source| LoadError::Config {
+    let config = Config::read(&text).and_then(|config| check_keys(config, &text));
+    let config = config.map_err(|source| LoadError::Config {
         path: name(),
         source,
     })?;
@@ -85,6 +87,18 @@ pub fn read(path: &Path) -> Result<Loaded, LoadError> {
         config,
         hash: hex(&Sha256::digest(text.as_bytes())),
     })
+}
+
+/// `relay-config` knows the form of a public key; whether it is one takes the curve.
+fn check_keys(config: Config, text: &str) -> Result<Config, ConfigError> {
+    match config.hot.info.pubkey.as_deref().map(PublicKey::parse) {
+        Some(Err(_)) => Err(ConfigError::Rule {
+            key: "hot.info.pubkey",
+            problem: "not a public key: write npub1… or 64 hex characters".into(),
+        }
+        .at_its_line(text)),
+        _ => Ok(config),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

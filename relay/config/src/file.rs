@@ -4,7 +4,7 @@
 //! changes. Unknown keys are errors with their line. Keys at their default are left out when written, so that an older
 //! relay can read what a newer operator writes as long as nothing new is used.
 
-use crate::{Info, Limits, names, value};
+use crate::{Info, Limits, lines, names, value};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{net::SocketAddr, path::PathBuf};
@@ -14,9 +14,10 @@ pub const VERSION: u32 = 1;
 
 /// A whole configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Config {
-    /// Always [`VERSION`].
+    /// Always 1.
     pub version: u32,
     /// Takes effect at the next start.
     #[serde(default)]
@@ -38,13 +39,18 @@ impl Default for Config {
 
 /// Settings that need a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Cold {
     /// What this process is.
     pub role: Role,
     /// Public address: WebSocket and HTTP.
+    #[serde(deserialize_with = "value::socket_address")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub listen: SocketAddr,
     /// Address of `/livez /readyz /metrics /status`.
+    #[serde(deserialize_with = "value::socket_address")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub ops: SocketAddr,
     /// The store's directory.
     pub data: PathBuf,
@@ -72,6 +78,7 @@ impl Default for Cold {
 
 /// The role of a relay process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// A Nostr relay.
@@ -108,6 +115,7 @@ pub enum LogLevel {
 
 /// Settings that swap in place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Hot {
     /// What clients type: `ws://` or `wss://`, host, optional port and path. NIP-62 requests name it.
@@ -136,6 +144,7 @@ impl Default for Hot {
 
 /// What the store may use and how soon deleted text leaves the disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Storage {
     /// Size of the claim, where the file system does not tell: the smaller of both counts.
@@ -157,8 +166,13 @@ impl Default for Storage {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// Not YAML, an unknown key, a wrong type or a value out of bounds.
-    #[error("invalid configuration: {0}")]
-    Syntax(#[from] serde_yaml::Error),
+    #[error("invalid configuration: {source}{hint}")]
+    Syntax {
+        /// What is wrong, mostly with the line.
+        source: serde_yaml::Error,
+        /// The line or the fix, where the source does not say.
+        hint: String,
+    },
     /// Written by another generation of the operator.
     #[error(
         "invalid configuration: version: {0} is not known here, this relay reads version {VERSION}"
@@ -180,11 +194,14 @@ impl Config {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        let config: Self = serde_yaml::from_str(text)?;
+        let config: Self = serde_yaml::from_str(text).map_err(|source| ConfigError::Syntax {
+            hint: lines::hint(text, &source),
+            source,
+        })?;
         if config.version != VERSION {
             return Err(ConfigError::Version(config.version));
         }
-        config.check()?;
+        config.check().map_err(|error| error.at_its_line(text))?;
         Ok(config)
     }
 
@@ -230,6 +247,20 @@ impl Config {
             ..self.clone()
         }
         .write()
+    }
+}
+
+impl ConfigError {
+    /// The same error with the line of its key in the file's text.
+    #[must_use]
+    pub fn at_its_line(self, text: &str) -> Self {
+        match self {
+            Self::Rule { key, problem } => Self::Rule {
+                key,
+                problem: problem + &lines::of_key(text, key),
+            },
+            other => other,
+        }
     }
 }
 
@@ -299,12 +330,37 @@ mod tests {
                 .to_string()
                 .contains("missing field `version`")
         );
-        let url = Config::read("version: 1\nhot: {url: \"https://x\"}\n")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            url.contains("hot.url") && url.contains("wss://host"),
-            "{url}"
-        );
+    }
+
+    #[test]
+    fn each_mistake_says_how_to_mend_it() {
+        for (text, words) in [
+            (
+                "version: 1\nhot:\n  url: https://x\n",
+                &["hot.url", "wss://host", "at line 3"][..],
+            ),
+            (
+                "version: 1\ncold: {listen: \"0.0.0.0:9090\", ops: \"0.0.0.0:9090\"}\n",
+                &["cold.ops", "choose another port", "at line 2"],
+            ),
+            (
+                "version: 1\ncold:\n  listen: here\n",
+                &["cold.listen", "127.0.0.1:8080", "at line 3"],
+            ),
+            (
+                "hot: {}\n",
+                &["`version`", "begin the file with version: 1"],
+            ),
+            ("colour: red\nversion: 1\n", &["`colour`", "at line 1"]),
+            (
+                "version: 1\nhot: {}\nversion: 1\n",
+                &["duplicate field `version`", "at line 3"],
+            ),
+        ] {
+            let error = Config::read(text).unwrap_err().to_string();
+            for word in words {
+                assert!(error.contains(word), "{word} is not in {error}");
+            }
+        }
     }
 }

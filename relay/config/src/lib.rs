@@ -12,6 +12,7 @@
 pub mod file;
 pub mod info;
 pub mod limits;
+mod lines;
 pub mod names;
 pub mod status;
 pub mod value;

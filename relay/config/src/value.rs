@@ -4,7 +4,7 @@ use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, Unexpected, Visitor},
 };
-use std::{fmt, marker::PhantomData, str::FromStr};
+use std::{fmt, marker::PhantomData, net::SocketAddr, str::FromStr};
 
 /// A duration written as a Go string: `900s`, `168h`, `1h30m`, `250ms`. Whole milliseconds, never negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -214,6 +214,20 @@ impl<T: FromStr<Err = String>> Visitor<'_> for TextVisitor<T> {
     fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
         text.parse().map_err(E::custom)
     }
+}
+
+/// Reads an address with its port, such as `127.0.0.1:8080` or `[::]:8080`.
+pub(crate) fn socket_address<'de, D: Deserializer<'de>>(input: D) -> Result<SocketAddr, D::Error> {
+    struct Address(SocketAddr);
+    impl FromStr for Address {
+        type Err = String;
+        fn from_str(text: &str) -> Result<Self, String> {
+            let wrong = || format!("{text:?} is not an address: write it like 127.0.0.1:8080");
+            text.parse().map(Self).map_err(|_| wrong())
+        }
+    }
+    let Address(address) = input.deserialize_str(TextVisitor(PhantomData))?;
+    Ok(address)
 }
 
 impl<'de> Deserialize<'de> for Duration {

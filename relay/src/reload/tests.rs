@@ -174,3 +174,23 @@ fn cold_keys_are_named_and_wait_for_a_restart() {
         "hot keys beside them are in force"
     );
 }
+
+#[test]
+fn a_key_that_is_no_key_is_refused_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("relay.yaml");
+    let write = |key: &str| {
+        fs::write(
+            &path,
+            format!("version: 1\nhot:\n  info:\n    pubkey: {key}\n"),
+        )
+    };
+    write("npub180cvv07tjdrrgpa0j7j7tmnyl2yr6yr7l8j4s3evf6u64th6gkwsyjh6w6").unwrap();
+    assert!(read(&path).is_ok());
+    write("npub180cvv07tjdrrgpa0j7j7tmnyl2yr6yr7l8j4s3evf6u64th6gkwsyjh6w7").unwrap();
+    let error = read(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("hot.info.pubkey") && error.contains("line 4"),
+        "{error}"
+    );
+}
