@@ -3,7 +3,7 @@
 //! Strings escape `"`, `\` and the C0 controls only (`\b \t \n \f \r`, others as `\u00xx`); everything else, U+007F and U+2028
 //! included, stands verbatim. NIP-01 says so for the short escapes; for the others we follow what all libraries do.
 
-use super::id::{EventId, PublicKey, push_hex};
+use super::id::{EventId, PublicKey, hex_32, push_hex};
 use sha2::{Digest, Sha256};
 use std::{fmt::Write, ops::Range};
 
@@ -26,12 +26,12 @@ pub(crate) struct Signed<'a, Json: ?Sized> {
 impl<Json: AsRef<[u8]> + ?Sized> Signed<'_, Json> {
     /// SHA-256 of `[0,pubkey,created_at,kind,tags,content]`: the id.
     pub(crate) fn hash(&self) -> EventId {
-        let mut head = String::with_capacity(128);
-        head.push_str("[0,\"");
-        push_hex(&mut head, self.pubkey.as_bytes());
-        let _ = write!(head, "\",{},{},", self.created_at, self.kind);
+        let mut numbers = String::with_capacity(40);
+        let _ = write!(numbers, "\",{},{},", self.created_at, self.kind);
         let mut hash = Sha256::new();
-        hash.update(head.as_bytes());
+        hash.update(b"[0,\"");
+        hash.update(hex_32(self.pubkey.as_bytes()));
+        hash.update(numbers);
         hash.update(self.tags.as_ref());
         hash.update(b",");
         hash.update(self.content.as_ref());
@@ -94,17 +94,39 @@ where
 pub(crate) fn push_string(out: &mut String, value: &str) {
     out.push('"');
     let mut rest = value;
-    while let Some(at) = rest.bytes().position(must_be_escaped) {
-        out.push_str(&rest[..at]);
-        push_escape(out, rest.as_bytes()[at]);
-        rest = &rest[at + 1..];
+    loop {
+        let length = verbatim(rest.as_bytes());
+        out.push_str(&rest[..length]);
+        let Some(&byte) = rest.as_bytes().get(length) else {
+            break;
+        };
+        push_escape(out, byte);
+        rest = &rest[length + 1..];
     }
-    out.push_str(rest);
     out.push('"');
 }
 
-fn must_be_escaped(byte: u8) -> bool {
-    byte == b'"' || byte == b'\\' || byte < 0x20
+/// How many bytes at the start of `text` stand for themselves in a JSON string: up to the first quote, backslash or C0 control.
+pub(crate) fn verbatim(text: &[u8]) -> usize {
+    // Whole chunks without a branch per byte: the compiler makes vector instructions of it.
+    let clean = |chunk: &&[u8]| {
+        chunk
+            .iter()
+            .fold(true, |clean, &byte| clean & !must_be_escaped(byte))
+    };
+    let start = CHUNK * text.chunks_exact(CHUNK).take_while(clean).count();
+    let rest = &text[start..];
+    start
+        + rest
+            .iter()
+            .position(|&byte| must_be_escaped(byte))
+            .unwrap_or(rest.len())
+}
+
+const CHUNK: usize = 32;
+
+const fn must_be_escaped(byte: u8) -> bool {
+    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
 }
 
 fn push_escape(out: &mut String, byte: u8) {

@@ -6,6 +6,7 @@ use super::{
     json::Cursor,
     verdict::Verdict,
 };
+use std::borrow::Cow;
 
 /// One filter. Absent fields match everything; an empty list matches nothing. Lists are sorted and hold each value once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -192,11 +193,11 @@ fn tag_value(cursor: &mut Cursor<'_>, letter: u8) -> Result<Box<str>, Verdict> {
             "#{name} must be 64 lower-case hex characters each"
         )));
     }
-    Ok(value)
+    Ok(value.into())
 }
 
-fn string(cursor: &mut Cursor<'_>) -> Option<Box<str>> {
-    cursor.string().ok().map(Into::into)
+fn string<'a>(cursor: &mut Cursor<'a>) -> Option<Cow<'a, str>> {
+    cursor.string().ok()
 }
 
 fn twice(name: &str) -> Verdict {

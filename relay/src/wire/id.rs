@@ -103,6 +103,16 @@ pub(crate) fn is_hex_32(value: &str) -> bool {
     value.len() == 64 && value.bytes().all(|b| VALUES[usize::from(b)] != NO_DIGIT)
 }
 
+/// 32 bytes as lower-case hex, the form in which ids and keys are hashed.
+pub(crate) fn hex_32(bytes: &[u8; 32]) -> [u8; 64] {
+    let mut hex = [0; 64];
+    for (pair, byte) in hex.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    hex
+}
+
 /// Appends `bytes` as lower-case hex.
 pub(crate) fn push_hex(out: &mut String, bytes: &[u8]) {
     for byte in bytes {

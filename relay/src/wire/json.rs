@@ -3,7 +3,7 @@
 //! It decodes strings, takes integers only in integer form, bounds depth, and remembers whether the text so far is in *plain* form: no
 //! whitespace between tokens and only the escapes of [`canonical`](super::canonical). It never builds a tree.
 
-use super::verdict::Verdict;
+use super::{canonical::verbatim, verdict::Verdict};
 use std::borrow::Cow;
 
 /// Deepest nesting of a value that is only skipped. Events and filters need three levels.
@@ -232,11 +232,7 @@ impl<'a> Cursor<'a> {
 
     /// The characters up to the next quote, backslash, control character or the end.
     fn run(&mut self) -> &'a str {
-        let rest = &self.text.as_bytes()[self.at..];
-        let length = rest
-            .iter()
-            .position(|&b| b == b'"' || b == b'\\' || b < 0x20)
-            .unwrap_or(rest.len());
+        let length = verbatim(&self.text.as_bytes()[self.at..]);
         let run = &self.text[self.at..self.at + length];
         self.at += length;
         run

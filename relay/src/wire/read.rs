@@ -196,7 +196,7 @@ fn tags(cursor: &mut Cursor<'_>) -> Result<Tags, Verdict> {
             "tags must be an array of arrays of strings",
         ));
     }
-    let mut tags = Tags::default();
+    let mut tags = Tags::with_room();
     cursor.array(|cursor| tag(cursor, &mut tags))?;
     Ok(tags)
 }

@@ -26,7 +26,10 @@ pub fn event(subscription: &SubscriptionId, event: &[u8]) -> String {
     text.push_str("[\"EVENT\",");
     text.push_str(quoted);
     text.push(',');
-    text.push_str(&String::from_utf8_lossy(event));
+    match str::from_utf8(event) {
+        Ok(event) => text.push_str(event),
+        Err(_) => text.push_str(&String::from_utf8_lossy(event)), // never from our store; still no reason to stop
+    }
     text.push(']');
     text
 }

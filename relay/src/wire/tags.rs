@@ -41,11 +41,21 @@ impl Tags {
         self.iter().find(|tag| tag.name() == name)
     }
 
+    /// No tags yet, and room for the few that most events have.
+    pub(super) fn with_room() -> Self {
+        Self {
+            text: String::with_capacity(256),
+            ends: Vec::with_capacity(16),
+            upto: Vec::with_capacity(8),
+        }
+    }
+
     /// Where the next field is written; [`Tags::end_field`] follows.
     pub(super) fn text_mut(&mut self) -> &mut String {
         &mut self.text
     }
 
+    /// Ends a field. Texts are bounded far below 4 GiB, so its place fits.
     pub(super) fn end_field(&mut self) {
         self.ends.push(self.text.len() as u32);
     }
