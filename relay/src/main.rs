@@ -1,7 +1,7 @@
 //! The `relay` program: reads the command line and hands over to one module per subcommand.
 
 use clap::{Parser, Subcommand};
-use nostr_fleet_relay::cmd::{check, health, import, serve};
+use nostr_fleet_relay::cmd::{bench, check, health, import, serve};
 use std::process::ExitCode;
 
 /// A Nostr relay. `relay serve` without arguments serves ws://127.0.0.1:8080 from ./data.
@@ -22,6 +22,8 @@ enum Command {
     Health(health::Arguments),
     /// Send events, one JSON object a line, to a relay. Exits 0, or 3 when some were refused.
     Import(import::Arguments),
+    /// Measure a relay, or make events for one.
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -30,5 +32,6 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     }
 }

@@ -1,5 +1,7 @@
 //! `relay health`, against what is a relay and what is not.
 
+#![allow(clippy::unwrap_used)]
+
 mod fake_relay;
 
 use fake_relay::{FakeRelay, Manners, told};

@@ -1,5 +1,7 @@
 //! `relay import`, against a relay that keeps everything, one that hangs up, and one that refuses.
 
+#![allow(clippy::unwrap_used)]
+
 mod fake_relay;
 
 use fake_relay::{FakeRelay, Manners, notes, told, write_lines};

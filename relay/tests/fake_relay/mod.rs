@@ -1,6 +1,6 @@
 //! A scripted relay for the client's tests: it keeps events in memory and misbehaves as it is told. And the `relay` binary, run
 //! as a user runs it.
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 use futures::{SinkExt, StreamExt};
 use nostr_fleet_relay::{
@@ -8,7 +8,7 @@ use nostr_fleet_relay::{
     wire::{Event, Filter},
 };
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     path::Path,
     process::{Command, Output},
@@ -18,6 +18,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     runtime::Runtime,
+    sync::broadcast,
 };
 use tokio_tungstenite::{
     WebSocketStream, accept_async,
@@ -70,8 +71,8 @@ pub struct FakeRelay {
     _runtime: Runtime,
 }
 
-#[derive(Default)]
 pub struct State {
+    pub live: broadcast::Sender<String>,
     /// Texts in the order in which they came.
     pub stored: Vec<String>,
     pub ids: HashSet<String>,
@@ -86,8 +87,12 @@ impl FakeRelay {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State {
+            live: broadcast::channel(4096).0,
+            stored: Vec::new(),
+            ids: HashSet::new(),
             cut_after: manners.cut_after.clone(),
-            ..State::default()
+            connections: 0,
+            requests: 0,
         }));
         let shared = Arc::clone(&state);
         runtime.spawn(async move {
@@ -146,6 +151,7 @@ async fn connection(mut stream: TcpStream, manners: Manners, state: Arc<Mutex<St
         manners,
         state,
         left: cut_after,
+        filters: HashMap::new(),
     };
     session.run().await;
 }
@@ -155,13 +161,23 @@ struct Session {
     manners: Manners,
     state: Arc<Mutex<State>>,
     left: usize,
+    filters: HashMap<String, Filter>,
 }
 
 impl Session {
     async fn run(mut self) {
-        while let Some(Ok(message)) = self.socket.next().await {
-            let Message::Text(text) = message else {
-                continue;
+        let mut live = self.state.lock().unwrap().live.subscribe();
+        loop {
+            let text = tokio::select! {
+                message = self.socket.next() => match message {
+                    Some(Ok(Message::Text(text))) => text,
+                    Some(Ok(_)) => continue,
+                    _ => return,
+                },
+                event = live.recv() => {
+                    self.deliver(&event.unwrap()).await;
+                    continue;
+                }
             };
             if text.len() > self.manners.largest {
                 self.say(r#"["NOTICE","invalid: message too large"]"#.into())
@@ -183,6 +199,11 @@ impl Session {
                 }
                 self.left -= 1;
                 self.say(answer).await;
+            } else if let Some(sub) = text
+                .strip_prefix("[\"CLOSE\",")
+                .and_then(|rest| rest.strip_suffix(']'))
+            {
+                self.filters.remove(sub);
             } else if text.starts_with("[\"REQ\"") {
                 for answer in self.ask(&text) {
                     if self.left == 0 {
@@ -192,6 +213,22 @@ impl Session {
                     self.say(answer).await;
                 }
             }
+        }
+    }
+
+    async fn deliver(&mut self, text: &str) {
+        let event = Event::read(text).unwrap();
+        let matching: Vec<_> = self
+            .filters
+            .iter()
+            .filter(|(_, filter)| filter.matches(&event))
+            .collect();
+        let messages: Vec<_> = matching
+            .iter()
+            .map(|(sub, _)| format!("[\"EVENT\",{sub},{text}]"))
+            .collect();
+        for message in messages {
+            self.say(message).await;
         }
     }
 
@@ -209,10 +246,11 @@ impl Session {
             return format!("[\"OK\",\"{id}\",true,\"duplicate: have it\"]");
         }
         state.stored.push(event.to_owned());
+        let _ = state.live.send(event.to_owned());
         format!("[\"OK\",\"{id}\",true,\"\"]")
     }
 
-    fn ask(&self, text: &str) -> Vec<String> {
+    fn ask(&mut self, text: &str) -> Vec<String> {
         let parts: Vec<serde_json::Value> = serde_json::from_str(text).unwrap();
         let sub = &parts[1];
         let mut state = self.state.lock().unwrap();
@@ -221,6 +259,7 @@ impl Session {
             return vec![format!("[\"CLOSED\",{sub},\"{verdict}\"]")];
         }
         let filter = Filter::read(&parts[2].to_string()).unwrap();
+        self.filters.insert(sub.to_string(), filter.clone());
         let mut found: Vec<(u64, String, &String)> = Vec::new();
         for text in &state.stored {
             let event = Event::read(text).unwrap();

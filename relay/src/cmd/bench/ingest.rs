@@ -1,0 +1,136 @@
+//! `relay bench ingest`: how fast events are taken, and what each one costs the server.
+
+use super::{
+    BenchError, PATIENCE, Target,
+    mix::Mix,
+    process::{Process, Usage, allow_open_files},
+    publisher::{Message, Published, publish, quantile_ms},
+    report::{Report, Row},
+};
+use crate::client::Client;
+use clap::Args;
+use relay_config::Duration;
+use std::time::{Duration as Time, Instant};
+use tokio::{task::JoinSet, time::sleep};
+
+/// What the server finishes after its last OK belongs to the row.
+const SETTLE: Time = Time::from_millis(500);
+
+/// What `relay bench ingest` is asked.
+#[derive(Clone, Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub target: Target,
+    /// One row for each number of connections.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 8, 64], value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub connections: Vec<u32>,
+    /// Events of each row.
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub count: u32,
+    /// Unanswered events on each connection.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub window: u16,
+    /// Longest time of each row.
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub time: Duration,
+}
+
+/// One row for each number of connections.
+pub async fn measure(arguments: &Arguments, mut report: Report) -> Result<Report, BenchError> {
+    for (row, connections) in arguments.connections.iter().enumerate() {
+        let seed = u64::from(arguments.target.seed) * 64 + row as u64;
+        let events = Mix::new(seed).take(arguments.count as usize);
+        let messages: Vec<_> = events.map(|made| Message::new(&made.text)).collect();
+        let unit = report.verification_us();
+        let row = one_row(arguments, *connections as usize, messages, unit).await?;
+        report.add("ingest", row);
+    }
+    Ok(report)
+}
+
+async fn one_row(
+    arguments: &Arguments,
+    connections: usize,
+    messages: Vec<Message>,
+    verification_us: f64,
+) -> Result<Row, BenchError> {
+    let process = arguments.target.process()?;
+    allow_open_files(connections as u64 + 64);
+    let mut clients = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        clients.push(Client::connect(&arguments.target.url, PATIENCE).await?);
+    }
+    let usage = || process.as_ref().map(Process::usage).transpose();
+    let before = usage()?;
+    let start = Instant::now();
+    let published = publish_all(arguments, clients, messages).await?;
+    let seconds = start.elapsed().as_secs_f64();
+    sleep(SETTLE).await;
+    let used = usage()?
+        .zip(before)
+        .map(|(after, before)| after.since(before));
+    warn(&published);
+    let row = row(&published, seconds, used, verification_us);
+    Ok(Row::default().with("connections", connections).and(row))
+}
+
+async fn publish_all(
+    arguments: &Arguments,
+    clients: Vec<Client>,
+    messages: Vec<Message>,
+) -> Result<Published, BenchError> {
+    let window = usize::from(arguments.window);
+    let until = Instant::now() + arguments.time.get();
+    let connections = clients.len();
+    let mut shares: Vec<Vec<Message>> = vec![Vec::new(); connections];
+    for (index, message) in messages.into_iter().enumerate() {
+        shares[index % connections].push(message);
+    }
+    let mut tasks = JoinSet::new();
+    for (mut client, share) in clients.into_iter().zip(shares) {
+        tasks.spawn(async move { publish(&mut client, &share, window, until).await });
+    }
+    let mut all = Published::default();
+    while let Some(one) = tasks.join_next().await {
+        all.add(one.map_err(|panic| BenchError::Unfit(panic.to_string()))??);
+    }
+    Ok(all)
+}
+
+fn row(published: &Published, seconds: f64, used: Option<Usage>, verification_us: f64) -> Row {
+    let events = published.answered().max(1) as f64;
+    let cpu_us = used.map(|used| used.cpu * 1e6 / events);
+    let written = used.map(|used| used.written as f64 / events);
+    Row::default()
+        .with("accepted", published.accepted)
+        .with("duplicate", published.duplicate)
+        .with("superseded", published.superseded)
+        .with("refused", published.refused)
+        .figure("seconds", seconds, 2)
+        .figure("events_per_s", published.answered() as f64 / seconds, 0)
+        .figure("ok_p50_ms", quantile_ms(&published.latency, 0.5), 2)
+        .figure("ok_p99_ms", quantile_ms(&published.latency, 0.99), 2)
+        .known("cpu_s_per_100k", cpu_us.map(|us| us / 10.0), 2)
+        .known(
+            "verifications_per_event",
+            cpu_us.map(|us| us / verification_us),
+            2,
+        )
+        .known("written_bytes_per_event", written, 0)
+}
+
+fn warn(published: &Published) {
+    if published.duplicate > 0 {
+        eprintln!(
+            "the relay had {} of these events: choose another --seed for figures of new ones",
+            published.duplicate
+        );
+    }
+    if let Some(refusal) = &published.refusal {
+        eprintln!(
+            "{} events were refused, the first one: {refusal}",
+            published.refused
+        );
+    }
+}
