@@ -1,0 +1,63 @@
+//! What is let in: pure functions of an event, the limits and the time. No I/O, no configuration of its own, no session.
+//!
+//! Each file is one rule or one family of rules; [`check`] is the order in which they are asked (relay.md §2.3, 5 and 6:
+//! after the text was read strictly, before its signature costs anything).
+
+pub mod limits;
+pub mod pow;
+pub mod private;
+pub mod protected;
+pub mod time;
+pub mod vanish;
+
+use crate::wire::{Event, Verdict};
+use relay_config::Limits;
+
+/// The kind of AUTH events: they belong into AUTH messages, are never stored and never passed on (NIP-42).
+pub const AUTH: u16 = 22_242;
+
+/// Asks every rule that needs neither the signature nor the store.
+///
+/// # Errors
+/// The verdict for the client, of the first rule that objects.
+pub fn check(event: &Event, limits: &Limits, now: u64) -> Result<(), Verdict> {
+    if event.kind() == AUTH {
+        return Err(Verdict::invalid("AUTH events go in AUTH"));
+    }
+    limits::check(event, limits)?;
+    time::check(event, limits.created_at_ahead.get(), now)?;
+    pow::check(event, limits.min_pow.get())?;
+    protected::check(event)?;
+    vanish::check(event)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A readable event, not a valid one: rules here run before id and signature are looked at.
+    pub(crate) fn event(kind: u16, tags: &str, content: &str) -> Event {
+        event_at(kind, tags, content, 1_700_000_000)
+    }
+
+    pub(crate) fn event_at(kind: u16, tags: &str, content: &str, created_at: u64) -> Event {
+        let (id, pubkey, sig) = ("0f".repeat(32), "a1".repeat(32), "b2".repeat(64));
+        let content = serde_json::to_string(content).unwrap();
+        Event::read(&format!(
+            r#"{{"id":"{id}","pubkey":"{pubkey}","created_at":{created_at},"kind":{kind},"tags":{tags},"content":{content},"sig":"{sig}"}}"#
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_auth_event_is_refused_and_its_neighbours_are_not() {
+        let now = 1_700_000_000;
+        let check = |kind| check(&event(kind, "[]", ""), &Limits::default(), now);
+        assert_eq!(
+            check(22_242).unwrap_err().to_string(),
+            "invalid: AUTH events go in AUTH"
+        );
+        assert_eq!(check(22_241), Ok(()));
+        assert_eq!(check(1), Ok(()));
+    }
+}
