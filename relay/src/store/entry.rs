@@ -7,14 +7,15 @@
 //!   0 length u32 (without padding)   4 crc32c u32 (seeded with the segment's id; over length and 8..length)
 //!   8 number u64                    16 number of the group's first entry u64
 //!  24 form u8   25 flags u8   26 kind u16   28 length of keys u32   32 length of effects u32   36 length of text u32
-//!  40 created_at u64   48 expiration u64 (MAX: none)   56 written at u64   64 id [32]   96 pubkey [32]   128 …
+//!  40 created_at u64   48 expiration u64 (MAX: none)   56 written at u64   64 id [32]   96 pubkey [32]
+//! 128 address [16] (zero: none)   144 index keys, effects, text
 //! ```
 
 use super::{keys::TagKeys, ticket::Removal};
 use crate::wire::{EventId, PublicKey, Verified};
 
 /// Bytes before the index keys.
-pub(super) const HEAD: usize = 128;
+pub(super) const HEAD: usize = 144;
 /// Frames start at multiples of this.
 pub(super) const ALIGN: usize = 8;
 /// Set on the last frame of a group: a group without it is torn.
@@ -99,6 +100,14 @@ impl<'a> Entry<'a> {
         self.len().next_multiple_of(ALIGN)
     }
 
+    /// Appends the frame as it is, padded. Its checksum is another segment's.
+    pub fn copy(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(self.head);
+        out.extend_from_slice(self.rest);
+        out.resize(start + self.padded(), 0);
+    }
+
     pub fn number(&self) -> u64 {
         u64_at(self.head, 8)
     }
@@ -155,6 +164,14 @@ impl<'a> Entry<'a> {
 
     pub fn public_key(&self) -> PublicKey {
         PublicKey::new(*self.pubkey())
+    }
+
+    /// The hash of its address, if the event is replaceable or addressable.
+    pub fn address(&self) -> Option<&'a [u8; 16]> {
+        let address = self.head[128..]
+            .first_chunk()
+            .expect("the header holds 16 bytes here");
+        (address != &[0; 16]).then_some(address)
     }
 
     fn part(&self, skip: usize, at: usize) -> &'a [u8] {
@@ -323,6 +340,9 @@ pub(super) fn write_event(out: &mut Vec<u8>, stamp: Stamp, event: &Verified, eff
     out[start + 48..start + 56].copy_from_slice(&expiration.to_le_bytes());
     out[start + 64..start + 96].copy_from_slice(event.id().as_bytes());
     out[start + 96..start + 128].copy_from_slice(event.pubkey().as_bytes());
+    if let Some(address) = super::keys::address_of(event) {
+        out[start + 128..start + 144].copy_from_slice(&address);
+    }
     super::keys::write_tags(out, event.index_tags());
     let keys = out.len() - start - HEAD;
     finish(out, start, keys, effects, event.text());

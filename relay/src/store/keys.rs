@@ -5,7 +5,7 @@
 //! the whole with the frame, so two values can share a page but never an answer.
 
 use super::entry::Entry;
-use crate::wire::EventId;
+use crate::wire::{Class, Event, EventId};
 use sha2::{Digest, Sha256};
 
 const HEX: u8 = 0xfe;
@@ -105,6 +105,16 @@ pub(super) fn address(kind: u16, pubkey: &[u8; 32], d: &str) -> [u8; 16] {
     hash.update(d);
     let digest: [u8; 32] = hash.finalize().into();
     *digest.first_chunk().expect("16 of 32 bytes")
+}
+
+/// The view's key of an event's address, if it is replaceable or addressable.
+pub(super) fn address_of(event: &Event) -> Option<[u8; 16]> {
+    match event.class() {
+        Class::Replaceable | Class::Addressable => {
+            Some(address(event.kind(), event.pubkey().as_bytes(), event.d()))
+        }
+        Class::Regular | Class::Ephemeral => None,
+    }
 }
 
 /// Length of a rank in a key.

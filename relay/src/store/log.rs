@@ -153,6 +153,11 @@ impl Log {
         self.active.identity.first
     }
 
+    /// Has the segment open for writing no entries yet?
+    pub fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
     fn count(&self) -> usize {
         (self.next - self.active.identity.first) as usize
     }
@@ -166,9 +171,6 @@ impl Log {
     /// Opens a new segment of `size` bytes (more if `bytes` need it) and seals the old one. Nothing changed if the
     /// creation fails; after a failed seal the log is broken.
     pub fn roll(&mut self, size: u64, bytes: usize) -> Result<(), RollError> {
-        if self.count() == 0 && self.has_room(bytes, bytes / HEAD) {
-            return Ok(());
-        }
         let need = HEADER + bytes + bytes / HEAD * 4 + TRAILER + AHEAD.min(bytes) + 4096;
         let size = size.max(need as u64).next_multiple_of(4096);
         let segment = create(&self.dir, self.store, self.next, size).map_err(RollError::Create)?;
@@ -249,12 +251,6 @@ pub(super) fn create(
         first,
         store,
     };
-    let made = segment::create(&path, identity, size)
-        .and_then(|()| files::sync_dir(dir))
-        .and_then(|()| Segment::open(&path));
-    if made.is_err() {
-        // Best effort: an empty segment that stays behind would be found and used at the next start.
-        let _ = std::fs::remove_file(&path);
-    }
-    Ok(Arc::new(made?))
+    segment::create(&path, identity, size)?;
+    Ok(Arc::new(Segment::open(&path)?))
 }

@@ -89,49 +89,71 @@ fn read_header(bytes: &[u8]) -> io::Result<Identity> {
     })
 }
 
-/// Allocates and writes an empty segment of `size` bytes under `path`. The caller syncs the directory.
+/// Allocates and writes an empty segment of `size` bytes and puts it under `path`, durably. An older file of that name
+/// stays as it is for whoever has it mapped.
 pub(super) fn create(path: &Path, identity: Identity, size: u64) -> io::Result<()> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(path)?;
-    fallocate(&file, FallocateFlags::empty(), 0, size)?;
-    file.write_all_at(&header(&identity), 0)?;
-    fdatasync(&file)?;
-    Ok(())
+    let new = path.with_extension("new");
+    let file = File::create(&new)?;
+    let made = fallocate(&file, FallocateFlags::empty(), 0, size)
+        .map_err(io::Error::from)
+        .and_then(|()| file.write_all_at(&header(&identity), 0))
+        .and_then(|()| Ok(rustix::fs::fsync(&file)?));
+    if let Err(error) = made {
+        // Best effort: the next start removes what is left of it.
+        let _ = std::fs::remove_file(&new);
+        return Err(error);
+    }
+    let replacement = Replacement {
+        new,
+        path: path.to_owned(),
+    };
+    replacement.publish()
 }
 
-/// Writes a sealed segment of exactly these frames, and syncs it. `frames` are padded; their checksums are set here.
-pub(super) fn write_sealed(
-    path: &Path,
-    identity: Identity,
-    mut frames: Vec<Vec<u8>>,
-    table: &[u32],
-) -> io::Result<()> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(path)?;
-    let mut end = HEADER;
-    let size = HEADER + frames.iter().map(Vec::len).sum::<usize>() + table.len() * 4 + TRAILER;
-    fallocate(
-        &file,
-        FallocateFlags::empty(),
-        0,
-        size.next_multiple_of(ALIGN) as u64,
-    )?;
-    file.write_all_at(&header(&identity), 0)?;
-    for frame in &mut frames {
-        entry::seal(frame, identity.id);
-        file.write_all_at(frame, end as u64)?;
-        end += frame.len();
+/// A sealed segment in the making, beside the one whose place it will take.
+pub(super) struct Replacement {
+    new: PathBuf,
+    path: PathBuf,
+}
+
+impl Replacement {
+    /// Writes frames and table under a name of its own, and syncs them. `table` holds offsets from the first frame.
+    pub fn write(
+        path: &Path,
+        identity: Identity,
+        frames: &[u8],
+        table: &[u32],
+    ) -> io::Result<Self> {
+        let new = path.with_extension("new");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&new)?;
+        let size = HEADER + frames.len() + table.len() * 4 + TRAILER;
+        let size = size.next_multiple_of(ALIGN) as u64;
+        let written = fallocate(&file, FallocateFlags::empty(), 0, size)
+            .map_err(io::Error::from)
+            .and_then(|()| file.write_all_at(&header(&identity), 0))
+            .and_then(|()| file.write_all_at(frames, HEADER as u64))
+            .and_then(|()| write_footer(&file, &identity, HEADER + frames.len(), table))
+            .and_then(|()| Ok(rustix::fs::fsync(&file)?));
+        if let Err(error) = written {
+            // Best effort: the next start removes what is left of it.
+            let _ = std::fs::remove_file(&new);
+            return Err(error);
+        }
+        Ok(Self {
+            new,
+            path: path.to_owned(),
+        })
     }
-    write_footer(&file, &identity, end, table)?;
-    rustix::fs::fsync(&file)?;
-    Ok(())
+
+    /// Takes the old file's place, durably. Whoever has the old one mapped keeps it.
+    pub fn publish(self) -> io::Result<()> {
+        std::fs::rename(&self.new, &self.path)?;
+        self.path.parent().map_or(Ok(()), super::files::sync_dir)
+    }
 }
 
 fn write_footer(file: &File, identity: &Identity, end: usize, table: &[u32]) -> io::Result<()> {
@@ -152,6 +174,15 @@ fn write_footer(file: &File, identity: &Identity, end: usize, table: &[u32]) -> 
     trailer[60..].copy_from_slice(&sum.to_le_bytes());
     file.write_all_at(&bytes, at)?;
     file.write_all_at(&trailer, size - TRAILER as u64)
+}
+
+/// Notes in `table` that the frame of `number` stands `at` bytes behind the header.
+pub(super) fn place(table: &mut Vec<u32>, identity: &Identity, number: u64, at: usize) {
+    let index = (number - identity.first) as usize;
+    if table.len() <= index {
+        table.resize(index + 1, 0);
+    }
+    table[index] = (HEADER + at) as u32;
 }
 
 struct Footer {
@@ -199,6 +230,25 @@ impl Segment {
             map,
             offsets,
         })
+    }
+
+    /// Writes these entries of this segment into a replacement of it: same numbers, new identity.
+    pub fn write_kept<'a>(
+        segment: &Self,
+        entries: impl Iterator<Item = Entry<'a>>,
+    ) -> io::Result<Replacement> {
+        let identity = Identity {
+            id: rand::random(),
+            ..segment.identity
+        };
+        let (mut frames, mut table) = (Vec::new(), Vec::new());
+        for entry in entries {
+            place(&mut table, &identity, entry.number(), frames.len());
+            let start = frames.len();
+            entry.copy(&mut frames);
+            entry::seal(&mut frames[start..], identity.id);
+        }
+        Replacement::write(&segment.path, identity, &frames, &table)
     }
 
     /// All bytes of the file.

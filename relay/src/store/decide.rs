@@ -1,0 +1,279 @@
+//! What becomes of an event: the rules of replacement, deletion and vanishing (NIP-01, 09, 40, 59, 62; `relay.md` §2.5
+//! and §2.6), in their order. Reads; writes nothing. What it decides becomes effects in the entry.
+
+use super::{
+    apply::Frames,
+    entry::{Effect, Entry, Reason},
+    keys::{self, Rank, SmallKey},
+    ticket::Outcome,
+    view::{self, Index, View},
+};
+use crate::wire::{Address, EventId, Verified};
+use heed::RoTxn;
+use std::{collections::BTreeSet, ops::Bound};
+
+const DELETION: u16 = 5;
+const VANISH: u16 = 62;
+const GIFT_WRAPS: [u16; 2] = [1059, 21059];
+/// Removals in one entry; a larger vanish is spread over entries before it.
+pub(super) const REMOVALS: usize = 4096;
+
+/// What was decided.
+pub(super) enum Decision {
+    /// Not stored.
+    Refused(Outcome),
+    /// Stored, with these effects; `before` are the effects of removal entries that come first in the group.
+    Accepted {
+        before: Vec<Vec<u8>>,
+        effects: Vec<u8>,
+    },
+}
+
+/// What the rules look at.
+pub(super) struct Look<'a> {
+    /// The view.
+    pub view: &'a View,
+    /// The transaction of the group: it sees the tickets before this one.
+    pub txn: &'a RoTxn<'a>,
+    /// Stored entries by number.
+    pub frames: &'a Frames<'a>,
+}
+
+/// Decides about one event.
+pub(super) fn decide(look: &Look<'_>, event: &Verified, vanish: bool) -> heed::Result<Decision> {
+    if look.stored(event.id().as_bytes())?.is_some() {
+        return Ok(Decision::Refused(Outcome::Duplicate));
+    }
+    if let Some(refused) = look.forbidden(event)? {
+        return Ok(Decision::Refused(refused));
+    }
+    let mut effects = Vec::new();
+    if let Some(address) = keys::address_of(event) {
+        match look.replace(event, &address)? {
+            Replacement::Refused(outcome) => return Ok(Decision::Refused(outcome)),
+            Replacement::Of(old) => effects.push(Effect::Remove(old, Reason::Replaced)),
+            Replacement::None => {}
+        }
+    }
+    if event.kind() == DELETION {
+        look.delete(event, &mut effects)?;
+    } else if event.kind() == VANISH && vanish {
+        look.vanish(event, &mut effects)?;
+    }
+    Ok(accepted(&effects))
+}
+
+fn accepted(effects: &[Effect]) -> Decision {
+    let mut before: Vec<Vec<u8>> = effects.chunks(REMOVALS).map(write).collect();
+    let effects = before.pop().unwrap_or_default();
+    Decision::Accepted { before, effects }
+}
+
+/// The bytes of some effects.
+pub(super) fn write(effects: &[Effect]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for effect in effects {
+        effect.write(&mut bytes);
+    }
+    bytes
+}
+
+enum Replacement {
+    None,
+    Of(u64),
+    Refused(Outcome),
+}
+
+fn recipients(event: &Verified) -> impl Iterator<Item = [u8; 32]> {
+    let is_wrap = GIFT_WRAPS.contains(&event.kind());
+    event
+        .index_tags()
+        .filter(move |(letter, _)| is_wrap && *letter == b'p')
+        .filter_map(|(_, value)| EventId::from_hex(value))
+        .map(|key| *key.as_bytes())
+}
+
+fn is_tagged(entry: &Entry<'_>, letter: u8, key: &[u8; 32]) -> bool {
+    entry
+        .tags()
+        .any(|tag| tag[0] == letter && tag.len() == 34 && &tag[2..] == key)
+}
+
+impl<'a> Look<'a> {
+    /// The stored event with this id.
+    pub fn stored(&self, id: &[u8; 32]) -> heed::Result<Option<Entry<'a>>> {
+        let number = self.view.number(self.txn, Index::Ids, view::short(id))?;
+        let entry = number.and_then(|number| self.frames.get(number));
+        Ok(entry.filter(|entry| entry.id() == id))
+    }
+
+    fn forbidden(&self, event: &Verified) -> heed::Result<Option<Outcome>> {
+        let (id, pubkey) = (event.id(), event.pubkey());
+        let lasting = event.kind() == DELETION || event.kind() == VANISH;
+        if !lasting && self.has_tomb(id.as_bytes(), pubkey.as_bytes())? {
+            return Ok(Some(Outcome::Deleted));
+        }
+        if self.has_tomb(id.as_bytes(), &view::ORDERED)? {
+            return Ok(Some(Outcome::Deleted));
+        }
+        for recipient in recipients(event) {
+            if self.has_tomb(id.as_bytes(), &recipient)? {
+                return Ok(Some(Outcome::Deleted));
+            }
+        }
+        for key in recipients(event).chain([*pubkey.as_bytes()]) {
+            let upto = self.view.number(self.txn, Index::Vanished, &key)?;
+            if upto.is_some_and(|upto| upto >= event.created_at()) {
+                return Ok(Some(Outcome::Vanished));
+            }
+        }
+        Ok(None)
+    }
+
+    fn has_tomb(&self, id: &[u8; 32], by: &[u8; 32]) -> heed::Result<bool> {
+        self.view
+            .has(self.txn, Index::Tombs, view::tomb(id, by).get())
+    }
+
+    fn replace(&self, event: &Verified, address: &[u8; 16]) -> heed::Result<Replacement> {
+        let upto = self.view.number(self.txn, Index::AddressTombs, address)?;
+        if upto.is_some_and(|upto| upto >= event.created_at()) {
+            return Ok(Replacement::Refused(Outcome::Deleted));
+        }
+        let Some(stored) = self.at_address(address)? else {
+            return Ok(Replacement::None);
+        };
+        let (new, old) = (event.created_at(), stored.created_at());
+        let loses = new < old || (new == old && event.id().as_bytes() > stored.id());
+        Ok(if loses {
+            Replacement::Refused(Outcome::Superseded)
+        } else {
+            Replacement::Of(stored.number())
+        })
+    }
+
+    fn at_address(&self, address: &[u8; 16]) -> heed::Result<Option<Entry<'a>>> {
+        let number = self.view.number(self.txn, Index::Address, address)?;
+        Ok(number.and_then(|number| self.frames.get(number)))
+    }
+
+    fn delete(&self, event: &Verified, effects: &mut Vec<Effect>) -> heed::Result<()> {
+        let signer = event.pubkey();
+        let signer = signer.as_bytes();
+        let mut seen = BTreeSet::new();
+        for (letter, value) in event.index_tags() {
+            if !seen.insert((letter, value)) {
+                continue;
+            }
+            match letter {
+                b'e' => {
+                    if let Some(id) = EventId::from_hex(value) {
+                        self.delete_id(id.as_bytes(), signer, effects)?;
+                    }
+                }
+                b'a' => self.delete_address(value, event, effects)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn delete_id(
+        &self,
+        id: &[u8; 32],
+        signer: &[u8; 32],
+        effects: &mut Vec<Effect>,
+    ) -> heed::Result<()> {
+        let Some(stored) = self.stored(id)? else {
+            effects.push(Effect::Tombstone {
+                id: *id,
+                by: *signer,
+            });
+            return Ok(());
+        };
+        let lasting = stored.kind() == DELETION || stored.kind() == VANISH;
+        let is_wrap = GIFT_WRAPS.contains(&stored.kind());
+        let is_authors = stored.pubkey() == signer && !lasting;
+        if is_authors || (is_wrap && is_tagged(&stored, b'p', signer)) {
+            effects.push(Effect::Tombstone {
+                id: *id,
+                by: *signer,
+            });
+            effects.push(Effect::Remove(stored.number(), Reason::Deleted));
+        }
+        Ok(())
+    }
+
+    fn delete_address(
+        &self,
+        value: &str,
+        event: &Verified,
+        effects: &mut Vec<Effect>,
+    ) -> heed::Result<()> {
+        let Some(named) = Address::read(value).filter(|named| named.pubkey == event.pubkey())
+        else {
+            return Ok(());
+        };
+        if !matches!(named.kind, 0 | 3 | 10_000..20_000 | 30_000..40_000) {
+            return Ok(());
+        }
+        let address = keys::address(named.kind, named.pubkey.as_bytes(), &named.d);
+        effects.push(Effect::AddressTombstone {
+            address,
+            upto: event.created_at(),
+        });
+        let stored = self.at_address(&address)?;
+        if let Some(old) = stored.filter(|old| old.created_at() <= event.created_at()) {
+            effects.push(Effect::Remove(old.number(), Reason::Deleted));
+        }
+        Ok(())
+    }
+
+    fn vanish(&self, event: &Verified, effects: &mut Vec<Effect>) -> heed::Result<()> {
+        let (pubkey, upto) = (event.pubkey(), event.created_at());
+        let pubkey = pubkey.as_bytes();
+        let mut gone = BTreeSet::new();
+        self.each(Index::Author, &view::author_prefix(pubkey), upto, |entry| {
+            if entry.pubkey() == pubkey {
+                gone.insert(entry.number());
+            }
+        })?;
+        let mut tag = Vec::new();
+        keys::write_tag(&mut tag, b'p', &event.pubkey().to_string());
+        let tag = SmallKey::of(&[&keys::tag_prefix(&tag)]);
+        self.each(Index::Tag, &tag, u64::MAX, |entry| {
+            if GIFT_WRAPS.contains(&entry.kind()) && is_tagged(entry, b'p', pubkey) {
+                gone.insert(entry.number());
+            }
+        })?;
+        let gone = gone.into_iter();
+        effects.extend(gone.map(|number| Effect::Remove(number, Reason::Vanished)));
+        effects.push(Effect::Vanish {
+            pubkey: *pubkey,
+            upto,
+        });
+        Ok(())
+    }
+
+    fn each(
+        &self,
+        index: Index,
+        prefix: &SmallKey,
+        upto: u64,
+        mut f: impl FnMut(&Entry<'_>),
+    ) -> heed::Result<()> {
+        let start = prefix.at(Rank::from_time(upto));
+        let range = (Bound::Included(start.get()), Bound::Unbounded);
+        for item in self.view.db(index).range(self.txn, &range)? {
+            let (key, _) = item?;
+            if !key.starts_with(prefix.get()) {
+                break;
+            }
+            let number = Rank::read(key).map(|rank| rank.number);
+            if let Some(entry) = number.and_then(|number| self.frames.get(number)) {
+                f(&entry);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! `FORMAT`, `CLEAN`, `DIRTY` and the run token: whose store this is, and whether the view may be trusted.
+//!
+//! The view is not synced, so its file is whole only while the machine that wrote it lives, or after a clean close.
+//! `CLEAN` says the latter. `DIRTY` names the run that wrote last; the same token in the runtime directory, a tmpfs that
+//! dies with the boot or the pod, says that only the process died.
+
+use super::{error::OpenError, files};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// The newest format that this program reads and writes.
+pub(super) const FORMAT: u32 = 1;
+
+/// The file `FORMAT`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Format {
+    /// Version of all files.
+    pub format: u32,
+    /// Identity of the store: 32 hex digits, made once.
+    pub store_id: String,
+}
+
+impl Format {
+    /// Reads the file, or makes it for a new store.
+    pub fn read_or_make(dir: &Path) -> Result<Self, OpenError> {
+        let path = dir.join("FORMAT");
+        let what = || path.display().to_string();
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::make(&path),
+            Err(error) => return Err(OpenError::io(what())(error)),
+        };
+        let format: Self = serde_json::from_slice(&text)
+            .map_err(io::Error::from)
+            .map_err(OpenError::io(what()))?;
+        if format.format > FORMAT {
+            return Err(OpenError::Newer {
+                dir: dir.to_owned(),
+                format: format.format,
+                known: FORMAT,
+            });
+        }
+        Ok(format)
+    }
+
+    fn make(path: &Path) -> Result<Self, OpenError> {
+        let format = Self {
+            format: FORMAT,
+            store_id: format!("{:032x}", rand::random::<u128>()),
+        };
+        serde_json::to_vec(&format)
+            .map_err(io::Error::from)
+            .and_then(|bytes| files::write_durably(path, &bytes))
+            .map_err(OpenError::io(path.display().to_string()))?;
+        Ok(format)
+    }
+
+    /// The identity as bytes.
+    pub fn store(&self) -> [u8; 16] {
+        u128::from_str_radix(&self.store_id, 16)
+            .unwrap_or(0)
+            .to_be_bytes()
+    }
+}
+
+/// What the files say about the view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Closed cleanly.
+    Clean,
+    /// Only the process died.
+    SameRun,
+    /// Nothing proves it whole.
+    None,
+}
+
+/// The proofs of one store.
+#[derive(Clone, Debug)]
+pub(super) struct Proof {
+    dir: PathBuf,
+    token: PathBuf,
+}
+
+impl Proof {
+    pub fn new(dir: &Path, runtime_dir: &Path, store_id: &str) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            token: runtime_dir.join(format!("nostr-fleet-{store_id}.run")),
+        }
+    }
+
+    fn clean(&self) -> PathBuf {
+        self.dir.join("CLEAN")
+    }
+
+    fn dirty(&self) -> PathBuf {
+        self.dir.join("DIRTY")
+    }
+
+    fn rebuild(&self) -> PathBuf {
+        self.dir.join("REBUILD")
+    }
+
+    /// May the view be opened?
+    pub fn trust(&self) -> Trust {
+        if self.rebuild().exists() {
+            return Trust::None;
+        }
+        if self.clean().exists() {
+            return Trust::Clean;
+        }
+        match (fs::read(self.dirty()), fs::read(&self.token)) {
+            (Ok(dirty), Ok(token)) if !dirty.is_empty() && dirty == token => Trust::SameRun,
+            _ => Trust::None,
+        }
+    }
+
+    /// Before the first write: a token in both places, then `CLEAN` goes, all durable.
+    pub fn mark_dirty(&self) -> io::Result<()> {
+        let token = format!("{:032x}", rand::random::<u128>());
+        if let Err(error) = self.write_token(&token) {
+            tracing::warn!(%error, path = %self.token.display(), "no run token: the view is rebuilt after any death of the process");
+        }
+        files::write_durably(&self.dirty(), token.as_bytes())?;
+        files::remove(&self.clean())?;
+        files::sync_dir(&self.dir)
+    }
+
+    fn write_token(&self, token: &str) -> io::Result<()> {
+        if let Some(dir) = self.token.parent() {
+            fs::create_dir_all(dir)?;
+        }
+        fs::write(&self.token, token)
+    }
+
+    /// After the forced sync of a close.
+    pub fn mark_clean(&self) -> io::Result<()> {
+        files::write_durably(&self.clean(), b"")?;
+        files::remove(&self.token)?;
+        Ok(())
+    }
+
+    /// Before the view's files are deleted: nothing vouches for them from here on.
+    pub fn revoke(&self) -> io::Result<()> {
+        files::remove(&self.clean())?;
+        files::remove(&self.dirty())?;
+        files::sync_dir(&self.dir)
+    }
+
+    /// The next start rebuilds the view.
+    pub fn demand_rebuild(&self) -> io::Result<()> {
+        files::write_durably(&self.rebuild(), b"")
+    }
+
+    /// The view was rebuilt.
+    pub fn rebuilt(&self) -> io::Result<()> {
+        if files::remove(&self.rebuild())? {
+            files::sync_dir(&self.dir)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,186 @@
+//! Reading a segment frame by frame: the tail of the active one at a start, and what is left of a damaged one.
+
+use super::{
+    entry::{ALIGN, Entry},
+    files,
+    segment::{HEADER, Segment},
+};
+use relay_config::status::Quarantine;
+use std::{fs, io, path::Path, sync::Arc};
+
+/// Where damaged segments go.
+pub(super) const QUARANTINE: &str = "quarantine";
+
+/// What a walk over an unsealed segment found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// Whole groups up to here, and nothing behind them.
+    Whole,
+    /// A torn group behind `end`: to be cut.
+    Torn,
+    /// A later group follows a damaged frame.
+    Damaged,
+}
+
+/// The whole groups at the start of an unsealed segment.
+#[derive(Debug)]
+pub(super) struct Walk {
+    /// Offsets of the frames of whole groups, in order of their numbers.
+    pub offsets: Vec<usize>,
+    /// Where the last whole group ends.
+    pub end: usize,
+    /// What comes after.
+    pub tail: Tail,
+}
+
+/// Walks over the frames of an unsealed segment.
+pub(super) fn walk(segment: &Segment) -> Walk {
+    let (bytes, identity) = (segment.bytes(), segment.identity);
+    let mut offsets = Vec::new();
+    let mut whole = (0, HEADER);
+    let mut at = HEADER;
+    let mut next = identity.first;
+    while let Some(entry) = bytes
+        .get(at..)
+        .and_then(|rest| Entry::read_checked(rest, identity.id))
+        .filter(|entry| entry.number() == next)
+    {
+        offsets.push(at);
+        at += entry.padded();
+        next += 1;
+        if entry.is_last_of_group() {
+            whole = (offsets.len(), at);
+        }
+    }
+    let is_later = |entry: &Entry<'_>| entry.number() > next && entry.group() > next;
+    let tail = if skip_zeros(bytes, whole.1) == bytes.len() {
+        Tail::Whole
+    } else if entries(segment, at).any(|(_, entry)| is_later(&entry)) {
+        Tail::Damaged
+    } else {
+        Tail::Torn
+    };
+    offsets.truncate(whole.0);
+    Walk {
+        offsets,
+        end: whole.1,
+        tail,
+    }
+}
+
+/// The first byte from `at` on that is not zero.
+fn skip_zeros(bytes: &[u8], at: usize) -> usize {
+    const BLOCK: [u8; 4096] = [0; 4096];
+    let mut at = at;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let block = &rest[..rest.len().min(BLOCK.len())];
+        if block != &BLOCK[..block.len()] {
+            return at + block.iter().position(|byte| *byte != 0).unwrap_or(0);
+        }
+        at += block.len();
+    }
+    bytes.len()
+}
+
+/// Every frame with a right checksum from `from` on, whatever lies between them.
+pub(super) fn entries(segment: &Segment, from: usize) -> impl Iterator<Item = (usize, Entry<'_>)> {
+    let (bytes, id) = (segment.bytes(), segment.identity.id);
+    let mut at = from.next_multiple_of(ALIGN);
+    std::iter::from_fn(move || {
+        while at < bytes.len() {
+            let here = at;
+            match Entry::read_checked(&bytes[here..], id) {
+                Some(entry) => {
+                    at += entry.padded();
+                    return Some((here, entry));
+                }
+                None => at = (skip_zeros(bytes, here + ALIGN) & !(ALIGN - 1)).max(here + ALIGN),
+            }
+        }
+        None
+    })
+}
+
+/// Numbers that a segment should have and whose frames are not whole, as runs with both ends included.
+pub(super) fn lost(segment: &Segment) -> Vec<(u64, u64)> {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    let identity = segment.identity;
+    for index in 0..segment.sealed_count().unwrap_or(0) {
+        let offset = segment.offset(index);
+        let number = identity.first + index as u64;
+        let whole = offset == 0
+            || segment
+                .bytes()
+                .get(offset..)
+                .and_then(|rest| Entry::read_checked(rest, identity.id))
+                .is_some_and(|entry| entry.number() == number);
+        if !whole {
+            extend(&mut runs, number);
+        }
+    }
+    runs
+}
+
+/// Adds a number to sorted runs.
+pub(super) fn extend(runs: &mut Vec<(u64, u64)>, number: u64) {
+    match runs.last_mut() {
+        Some((_, last)) if *last + 1 == number => *last = number,
+        _ => runs.push((number, number)),
+    }
+}
+
+/// Sets a damaged segment aside: its readable frames go into a new file under its name, the damaged one into
+/// `quarantine/`, with a note of what was lost. Returns the new segment and the note.
+pub(super) fn set_aside(
+    dir: &Path,
+    segment: &Segment,
+    lost: Vec<(u64, u64)>,
+) -> io::Result<(Arc<Segment>, Quarantine)> {
+    let identity = segment.identity;
+    let aside = dir.join(QUARANTINE);
+    fs::create_dir_all(&aside)?;
+    let name = format!("{:020}-{:08x}", identity.first, identity.id);
+    let note = Quarantine {
+        file: format!("{QUARANTINE}/{name}.seg"),
+        lost,
+    };
+    let kept = Segment::write_kept(segment, entries(segment, HEADER).map(|(_, entry)| entry))?;
+    let target = aside.join(format!("{name}.seg"));
+    files::remove(&target)?;
+    fs::hard_link(&segment.path, &target)?;
+    let bytes = serde_json::to_vec(&note)?;
+    files::write_durably(&aside.join(format!("{name}.json")), &bytes)?;
+    kept.publish()?;
+    tracing::error!(file = %note.file, lost = ?note.lost, "a damaged segment was set aside; its readable entries were kept");
+    Ok((Arc::new(Segment::open(&segment.path)?), note))
+}
+
+/// The notes of all segments that were set aside.
+pub(super) fn notes(dir: &Path) -> Vec<Quarantine> {
+    let Ok(files) = fs::read_dir(dir.join(QUARANTINE)) else {
+        return Vec::new();
+    };
+    let mut notes: Vec<Quarantine> = files
+        .filter_map(Result::ok)
+        .filter(|file| file.path().extension().is_some_and(|e| e == "json"))
+        .filter_map(|file| serde_json::from_slice(&fs::read(file.path()).ok()?).ok())
+        .collect();
+    notes.sort_by(|a, b| a.file.cmp(&b.file));
+    notes
+}
+
+/// Numbers from `first` up to and without `next` that have no readable frame.
+pub(super) fn missing(segment: &Segment, next: u64) -> Vec<(u64, u64)> {
+    let mut runs = Vec::new();
+    let mut expected = segment.identity.first;
+    for (_, entry) in entries(segment, HEADER) {
+        for number in expected..entry.number().min(next) {
+            extend(&mut runs, number);
+        }
+        expected = expected.max(entry.number() + 1);
+    }
+    for number in expected..next {
+        extend(&mut runs, number);
+    }
+    runs
+}

@@ -1,0 +1,93 @@
+//! The maintenance thread: sweeps what has expired, compacts what is due, and reads sealed text slowly to find damage.
+
+use super::{
+    compact::{self, Due},
+    entry::Entry,
+    salvage,
+    shared::Shared,
+    sweep,
+};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// Between two rounds.
+const ROUND: Duration = Duration::from_secs(1);
+/// Bytes that the scrub checks in a round: ten gigabytes in half a day.
+const SCRUB_BYTES: usize = 256 << 10;
+
+/// One compaction at a time.
+pub(super) type Compacting = Arc<Mutex<()>>;
+
+/// Where the scrub stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    segment: u64,
+    index: usize,
+}
+
+/// The thread: until the store closes.
+pub(super) fn run(shared: &Shared, compacting: &Compacting) {
+    let mut place = Place::default();
+    loop {
+        let alarm = shared.alarm.wait(ROUND);
+        if alarm.stop || shared.failure.get().is_some() {
+            return;
+        }
+        if let Err(error) = sweep::sweep(shared) {
+            tracing::warn!(%error, "expired events could not be swept");
+        }
+        let alone = compacting.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = if alarm.hurry { Due::All } else { Due::Usual };
+        if let Err(error) = compact::compact(shared, due) {
+            tracing::warn!(%error, "compaction failed; it is tried again");
+        }
+        scrub(shared, &mut place);
+        drop(alone);
+    }
+}
+
+/// Checks some entries of sealed segments; at the end starts over.
+fn scrub(shared: &Shared, place: &mut Place) {
+    let segments = shared.segments.load();
+    let at = segments.partition_point(|segment| segment.identity.first < place.segment);
+    let Some(segment) = segments[at..].iter().find(|segment| segment.is_sealed()) else {
+        *place = Place::default();
+        return;
+    };
+    if segment.identity.first != place.segment {
+        place.index = 0;
+    }
+    place.segment = segment.identity.first;
+    let mut checked = 0;
+    let count = segment.sealed_count().unwrap_or(0);
+    while place.index < count && checked < SCRUB_BYTES {
+        let number = segment.identity.first + place.index as u64;
+        let offset = segment.offset(place.index);
+        place.index += 1;
+        if offset == 0 {
+            continue;
+        }
+        let entry = segment
+            .bytes()
+            .get(offset..)
+            .and_then(|bytes| Entry::read_checked(bytes, segment.identity.id));
+        match entry {
+            Some(entry) if entry.number() == number => checked += entry.padded(),
+            _ => {
+                let lost = salvage::lost(segment);
+                if let Err(error) = compact::set_aside(shared, segment, lost) {
+                    tracing::error!(%error, "a damaged segment could not be set aside");
+                }
+                return;
+            }
+        }
+    }
+    if place.index >= count {
+        *place = Place {
+            segment: place.segment + 1,
+            index: 0,
+        };
+    }
+}

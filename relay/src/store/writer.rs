@@ -1,0 +1,531 @@
+//! The writer: one thread that takes everything queued as one group: decide and apply, append, sync once, commit, answer
+//! once per recipient, announce. It reads no configuration and does not care who fills its queue.
+//!
+//! An append or sync that failed is never tried again: what the disk holds then is unknown, and only a start finds out.
+
+use super::{
+    apply::{Applying, Dead, Frames, Tally, dead_of},
+    decide::{self, Decision, Look},
+    entry::{self, Effect, Reason, Stamp},
+    log::{Group, Log, RollError},
+    shared::{Command, Doomed, Removing, Replies, Shared, Swap},
+    space::Purpose,
+    ticket::{Committed, Failure, Outcome, Ticket},
+    view::{self, Index},
+};
+use crate::wire::Verified;
+use heed::RwTxn;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, PoisonError, atomic::Ordering},
+};
+
+/// Most jobs in one group.
+const GROUP_JOBS: usize = 1024;
+/// Most bytes of text in one group.
+const GROUP_BYTES: usize = 8 << 20;
+
+enum Job {
+    Event(Ticket),
+    Remove(Removing),
+}
+
+impl Job {
+    /// May it use the reserve?
+    fn frees(&self) -> bool {
+        match self {
+            Self::Event(ticket) => ticket.vanish || ticket.event.kind() == 5,
+            Self::Remove(_) => true,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Event(ticket) => ticket.event.text().len(),
+            Self::Remove(_) => 0,
+        }
+    }
+}
+
+/// What became of a job.
+#[derive(Clone, Copy, Debug)]
+enum Done {
+    Event(Outcome),
+    Removed(u64),
+}
+
+/// Why a group could not be written as it is.
+enum Stop {
+    /// LMDB's map is full.
+    View,
+    /// The segment is full.
+    Segment { bytes: usize },
+    /// Nothing was written; the group fails.
+    Abort(&'static str, String),
+    /// The log or the view is in an unknown state.
+    Broken(&'static str, String),
+}
+
+impl From<heed::Error> for Stop {
+    fn from(error: heed::Error) -> Self {
+        if view::is_full(&error) {
+            Self::View
+        } else {
+            Self::Abort("the view could not be written", error.to_string())
+        }
+    }
+}
+
+/// A group that was written.
+struct Written {
+    done: Vec<Done>,
+    stored: Vec<(Committed, Verified)>,
+    upto: u64,
+}
+
+/// The writer thread's own.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    log: Log,
+    is_dirty: bool,
+    jobs: VecDeque<Job>,
+}
+
+/// Says that the writer is gone, however it went.
+struct Obituary(Arc<Shared>);
+
+impl Drop for Obituary {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail("the writer thread has panicked");
+        }
+        for command in self.0.queue.shut() {
+            refuse(command);
+        }
+    }
+}
+
+/// Answers a command that nobody will carry out.
+pub(super) fn refuse(command: Command) {
+    if let Command::Events(tickets) = command {
+        let mut replies = Replies::default();
+        for ticket in &tickets {
+            replies.add(ticket, Outcome::Failed(Failure::Broken));
+        }
+        replies.send();
+    }
+    // The others carry a reply channel: dropping it is the answer.
+}
+
+impl Writer {
+    /// `is_dirty`: the proof already names this run.
+    pub fn new(shared: Arc<Shared>, log: Log, is_dirty: bool) -> Self {
+        Self {
+            shared,
+            log,
+            is_dirty,
+            jobs: VecDeque::new(),
+        }
+    }
+
+    /// The thread: until the store closes.
+    pub fn run(mut self) {
+        let obituary = Obituary(Arc::clone(&self.shared));
+        let mut closing = false;
+        while !closing || !self.jobs.is_empty() {
+            for command in self.shared.queue.take(self.jobs.is_empty() && !closing) {
+                match command {
+                    Command::Events(tickets) => {
+                        self.jobs.extend(tickets.into_iter().map(Job::Event));
+                    }
+                    Command::Remove(removing) => self.jobs.push_back(Job::Remove(removing)),
+                    Command::Roll(reply) => {
+                        self.drain();
+                        // A caller that stopped waiting needs no answer.
+                        let _ = reply.send(self.roll());
+                    }
+                    Command::Swap(swap) => self.swap(&swap),
+                    Command::Close => closing = true,
+                }
+            }
+            self.group();
+        }
+        self.close();
+        drop(obituary);
+    }
+
+    fn drain(&mut self) {
+        while !self.jobs.is_empty() {
+            self.group();
+        }
+    }
+
+    fn close(&mut self) {
+        if self.shared.failure.get().is_some() || !self.is_dirty {
+            return;
+        }
+        let synced = self.shared.view.force_sync();
+        if let Err(error) = synced {
+            tracing::warn!(%error, "the view could not be synced: the next start replays or rebuilds");
+        } else if let Err(error) = self.shared.proof.mark_clean() {
+            tracing::warn!(%error, "CLEAN could not be written: the next start replays or rebuilds");
+        }
+    }
+
+    /// Takes jobs up to the bounds of a group and carries them out.
+    fn group(&mut self) {
+        let (mut jobs, mut bytes) = (Vec::new(), 0);
+        while jobs.len() < GROUP_JOBS && bytes < GROUP_BYTES {
+            let Some(job) = self.jobs.pop_front() else {
+                break;
+            };
+            bytes += job.bytes();
+            jobs.push(job);
+        }
+        if jobs.is_empty() {
+            return;
+        }
+        let written = self.write(&jobs);
+        let mut replies = Replies::default();
+        for (job, done) in jobs.iter().zip(&written.done) {
+            match (job, done) {
+                (Job::Event(ticket), Done::Event(outcome)) => replies.add(ticket, *outcome),
+                (Job::Remove(removing), done) => answer(removing, *done),
+                (Job::Event(ticket), Done::Removed(_)) => {
+                    replies.add(ticket, Outcome::Failed(Failure::Broken));
+                }
+            }
+        }
+        replies.send();
+        self.announce(&written);
+    }
+
+    fn announce(&self, written: &Written) {
+        if written.upto == 0 {
+            return;
+        }
+        let listener = self.shared.listener.read();
+        let listener = listener.unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(listener) = listener {
+            listener.committed(Committed(written.upto), &written.stored);
+        }
+    }
+
+    /// Writes a group, making room as often as it takes; all of it fails if there is none.
+    fn write(&mut self, jobs: &[Job]) -> Written {
+        if self.shared.failure.get().is_some() {
+            return failed(jobs, Failure::Broken);
+        }
+        if let Err(error) = self.mark_dirty() {
+            tracing::warn!(%error, "the store could not be marked as being written");
+            return failed(jobs, Failure::Full);
+        }
+        let mut purpose = Purpose::Ordinary;
+        loop {
+            let stop = match self.attempt(jobs, purpose) {
+                Ok(written) => {
+                    self.shared.space.set_full(purpose == Purpose::Removal);
+                    return written;
+                }
+                Err(stop) => stop,
+            };
+            let made_room = match stop {
+                Stop::View => self.grow_view(purpose),
+                Stop::Segment { bytes } => self.new_segment(bytes, purpose),
+                Stop::Abort(why, error) => {
+                    tracing::error!(why, error, "a group of writes was given up");
+                    self.demand_rebuild();
+                    self.shared.fail(why);
+                    return failed(jobs, Failure::Broken);
+                }
+                Stop::Broken(why, error) => {
+                    tracing::error!(why, error, "the log or the view failed");
+                    self.shared.fail(why);
+                    return failed(jobs, Failure::Broken);
+                }
+            };
+            if made_room {
+                continue;
+            }
+            if self.shared.failure.get().is_some() {
+                return failed(jobs, Failure::Broken);
+            }
+            self.shared.space.set_full(true);
+            self.shared.alarm.hurry();
+            if purpose == Purpose::Removal {
+                return failed(jobs, Failure::Full);
+            }
+            purpose = Purpose::Removal;
+        }
+    }
+
+    fn demand_rebuild(&self) {
+        if let Err(error) = self.shared.proof.demand_rebuild() {
+            tracing::error!(%error, "the mark that demands a rebuild could not be written");
+        }
+    }
+
+    fn mark_dirty(&mut self) -> std::io::Result<()> {
+        if !self.is_dirty {
+            self.shared.proof.mark_dirty()?;
+            self.is_dirty = true;
+        }
+        Ok(())
+    }
+
+    fn grow_view(&self, purpose: Purpose) -> bool {
+        let (shared, size) = (&self.shared, self.shared.view.size() as u64);
+        let next = shared.space.next_view_size(size, shared.used(), purpose);
+        let Ok(Some(next)) = next else {
+            return false;
+        };
+        match shared.view.grow(next as usize) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "no room for the view to grow");
+                false
+            }
+        }
+    }
+
+    fn new_segment(&mut self, bytes: usize, purpose: Purpose) -> bool {
+        let space = &self.shared.space;
+        let size = space.segment_size(purpose).unwrap_or(0);
+        let need = size.max(bytes as u64 + (1 << 16));
+        let available = space.available(self.shared.used(), purpose).unwrap_or(0);
+        if available < need {
+            return false;
+        }
+        match self.log.roll(size, bytes) {
+            Ok(()) => true,
+            Err(RollError::Create(error)) => {
+                tracing::warn!(%error, "no room for a new segment");
+                false
+            }
+            Err(RollError::Seal(error)) => {
+                tracing::error!(%error, "a segment could not be sealed");
+                self.shared.fail("a segment of the log could not be sealed");
+                false
+            }
+        }
+    }
+
+    fn roll(&mut self) -> bool {
+        if self.shared.failure.get().is_some() {
+            return false;
+        }
+        self.log.is_empty() || self.new_segment(0, Purpose::Removal)
+    }
+
+    /// One try at a group: nothing is written unless it succeeds, or is broken.
+    fn attempt(&mut self, jobs: &[Job], purpose: Purpose) -> Result<Written, Stop> {
+        let shared = Arc::clone(&self.shared);
+        let segments = shared.segments.load();
+        let mut forming = Forming {
+            shared: &shared,
+            segments: &segments,
+            active: self.log.active_first(),
+            txn: shared.view.write()?,
+            group: Group::new(self.log.next()),
+            tally: Tally::default(),
+            stored: Vec::new(),
+            now: shared.clock.now(),
+        };
+        let mut done = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            done.push(forming.job(job, purpose)?);
+        }
+        let Forming {
+            mut txn,
+            mut group,
+            tally,
+            stored,
+            ..
+        } = forming;
+        if group.count() == 0 {
+            return Ok(Written {
+                done,
+                stored,
+                upto: 0,
+            });
+        }
+        if !self.log.has_room(group.len(), group.count()) {
+            return Err(Stop::Segment { bytes: group.len() });
+        }
+        tally.write(&shared.view, &mut txn)?;
+        self.log
+            .append(&mut group)
+            .map_err(|error| Stop::Broken("the log could not be written", error.to_string()))?;
+        txn.commit()
+            .map_err(|error| Stop::Broken("the view could not be committed", error.to_string()))?;
+        let upto = group.next() - 1;
+        shared.committed.store(upto, Ordering::Release);
+        Ok(Written { done, stored, upto })
+    }
+
+    fn swap(&mut self, swap: &Swap) {
+        self.shared.segments.put(Arc::clone(&swap.segment));
+        let first = swap.segment.identity.first;
+        let subtracted = self.mark_dirty().map_err(heed::Error::from).and_then(|()| {
+            let mut txn = self.shared.view.write()?;
+            subtract(&self.shared, &mut txn, first, swap.freed)?;
+            txn.commit()
+        });
+        if let Err(error) = subtracted {
+            tracing::warn!(%error, "what compaction freed could not be noted");
+        }
+        // A caller that stopped waiting needs no answer.
+        let _ = swap.reply.send(true);
+    }
+}
+
+fn subtract(shared: &Shared, txn: &mut RwTxn<'_>, first: u64, freed: Dead) -> heed::Result<()> {
+    let now = dead_of(&shared.view, txn, first)?;
+    let bytes = now.bytes.saturating_sub(freed.bytes);
+    let left = Dead {
+        bytes,
+        erase_since: now.erase_since.filter(|_| bytes > 0),
+    };
+    shared
+        .view
+        .db(Index::Dead)
+        .put(txn, &first.to_be_bytes(), &left.bytes())
+}
+
+fn answer(removing: &Removing, done: Done) {
+    let count = match done {
+        Done::Removed(count) => Some(count),
+        Done::Event(_) => None,
+    };
+    if let Some(reply) = &removing.reply {
+        // A caller that stopped waiting needs no answer.
+        let _ = reply.send(count);
+    }
+}
+
+fn failed(jobs: &[Job], failure: Failure) -> Written {
+    Written {
+        done: vec![Done::Event(Outcome::Failed(failure)); jobs.len()],
+        stored: Vec::new(),
+        upto: 0,
+    }
+}
+
+/// A group in the making.
+struct Forming<'a> {
+    shared: &'a Shared,
+    segments: &'a [Arc<super::segment::Segment>],
+    active: u64,
+    txn: RwTxn<'a>,
+    group: Group,
+    tally: Tally,
+    stored: Vec<(Committed, Verified)>,
+    now: u64,
+}
+
+impl Forming<'_> {
+    fn job(&mut self, job: &Job, purpose: Purpose) -> Result<Done, Stop> {
+        let welcome = purpose == Purpose::Ordinary || job.frees();
+        match job {
+            Job::Event(ticket) => self.event(ticket, welcome).map(Done::Event),
+            Job::Remove(removing) => self.remove(removing).map(Done::Removed),
+        }
+    }
+
+    fn frames(&self) -> Frames<'_> {
+        Frames {
+            segments: self.segments,
+            group: Some(&self.group),
+            active: self.active,
+        }
+    }
+
+    fn event(&mut self, ticket: &Ticket, welcome: bool) -> Result<Outcome, Stop> {
+        let frames = self.frames();
+        let look = Look {
+            view: &self.shared.view,
+            txn: &self.txn,
+            frames: &frames,
+        };
+        let (before, effects) = match decide::decide(&look, &ticket.event, ticket.vanish)? {
+            Decision::Refused(outcome) => return Ok(outcome),
+            Decision::Accepted { .. } if !welcome => return Ok(Outcome::Failed(Failure::Full)),
+            Decision::Accepted { before, effects } => (before, effects),
+        };
+        for effects in before {
+            self.add(|out, stamp| entry::write_removal(out, stamp, &effects))?;
+        }
+        let number =
+            self.add(|out, stamp| entry::write_event(out, stamp, &ticket.event, &effects))?;
+        self.stored.push((Committed(number), ticket.event.clone()));
+        Ok(Outcome::Stored(Committed(number)))
+    }
+
+    fn remove(&mut self, removing: &Removing) -> Result<u64, Stop> {
+        let mut effects = Vec::new();
+        let mut count = 0;
+        let frames = self.frames();
+        let look = Look {
+            view: &self.shared.view,
+            txn: &self.txn,
+            frames: &frames,
+        };
+        let mut doom = |entry: entry::Entry<'_>| {
+            effects.push(Effect::Remove(entry.number(), removing.reason));
+            count += 1;
+        };
+        match &removing.what {
+            Doomed::Ids(ids) => {
+                for id in ids {
+                    look.stored(id.as_bytes())?.into_iter().for_each(&mut doom);
+                }
+                if removing.reason == Reason::Ordered {
+                    effects.extend(ids.iter().map(|id| Effect::Tombstone {
+                        id: *id.as_bytes(),
+                        by: view::ORDERED,
+                    }));
+                }
+            }
+            Doomed::Numbers(numbers) => {
+                for number in numbers {
+                    let entry = frames.get(*number);
+                    if let Some(entry) = entry {
+                        if self.shared.view.holds(&self.txn, &entry)? {
+                            doom(entry);
+                        }
+                    }
+                }
+            }
+        }
+        for chunk in effects.chunks(decide::REMOVALS) {
+            let effects = decide::write(chunk);
+            self.add(|out, stamp| entry::write_removal(out, stamp, &effects))?;
+        }
+        Ok(count)
+    }
+
+    /// Adds an entry to the group and applies it.
+    fn add(&mut self, write: impl FnOnce(&mut Vec<u8>, Stamp)) -> Result<u64, Stop> {
+        let number = self.group.next();
+        let stamp = Stamp {
+            number,
+            group: self.group.first(),
+            written: self.now,
+        };
+        self.group.push(|out| write(out, stamp));
+        let frames = Frames {
+            segments: self.segments,
+            group: Some(&self.group),
+            active: self.active,
+        };
+        if let Some(entry) = self.group.get(number) {
+            let mut applying = Applying {
+                view: &self.shared.view,
+                txn: &mut self.txn,
+                tally: &mut self.tally,
+            };
+            applying.apply(&entry, &frames)?;
+        }
+        Ok(number)
+    }
+}
