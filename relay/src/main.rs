@@ -1,7 +1,7 @@
 //! The `relay` program: reads the command line and hands over to one module per subcommand.
 
 use clap::{Parser, Subcommand};
-use nostr_fleet_relay::cmd::{bench, check, health, import, serve};
+use nostr_fleet_relay::cmd::{bench, check, export, health, import, serve};
 use std::process::ExitCode;
 
 /// A Nostr relay. `relay serve` without arguments serves ws://127.0.0.1:8080 from ./data.
@@ -22,6 +22,8 @@ enum Command {
     Health(health::Arguments),
     /// Send events, one JSON object a line, to a relay. Exits 0, or 3 when some were refused.
     Import(import::Arguments),
+    /// Write events, one JSON object a line. Exits 0, or 3 when the relay keeps some back.
+    Export(export::Arguments),
     /// Measure a relay, or make events for one.
     Bench(bench::Arguments),
 }
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod check;
+pub mod export;
 pub mod health;
 pub mod import;
 pub mod progress;

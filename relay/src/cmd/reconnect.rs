@@ -57,11 +57,16 @@ impl<'a> Reconnect<'a> {
         }
     }
 
+    /// The connection brought something.
+    pub fn progress(&mut self) {
+        self.fruitless = 0;
+        self.pause = FIRST_PAUSE;
+    }
+
     /// A connection broke; `progress`: it had brought something.
     pub fn lost(&mut self, error: ClientError, progress: bool) {
         if progress {
-            self.fruitless = 0;
-            self.pause = FIRST_PAUSE;
+            self.progress();
         } else {
             self.fruitless += 1;
         }

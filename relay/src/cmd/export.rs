@@ -1,0 +1,124 @@
+//! `relay export`: events as JSONL (one event a line), byte for byte as the relay sends or stores them.
+//!
+//! From a running relay the newest come first; from the store of a stopped one, in the order in which they were stored.
+
+pub mod cursor;
+pub mod output;
+pub mod pages;
+pub mod second;
+
+use super::{FAILED, MISUSED, fail, runtime};
+use crate::client::{ClientError, RelayUrl};
+use clap::Args;
+use relay_config::Duration;
+use serde_json::{Map, Value};
+use std::{io, path::PathBuf, process::ExitCode, str::FromStr, time::Instant};
+
+/// Everything that could be had was written, but the relay keeps some back (see [`pages::Exported::hidden`]).
+pub const INCOMPLETE: u8 = 3;
+
+/// What `relay export` is asked.
+#[derive(Clone, Debug, Args)]
+pub struct Arguments {
+    /// Where to write; `-` is standard output. A file that exists is never overwritten.
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub file: PathBuf,
+    /// The relay to read from: ws://HOST:PORT.
+    #[arg(
+        long,
+        value_name = "URL",
+        required_unless_present = "data",
+        conflicts_with = "data"
+    )]
+    pub from: Option<RelayUrl>,
+    /// The store of a relay that is not running.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// A tmpfs that lives as long as the boot, for --data [default: $XDG_RUNTIME_DIR, else /dev/shm].
+    #[arg(long, value_name = "DIR", requires = "data")]
+    pub runtime_dir: Option<PathBuf>,
+    /// Only events that match this filter (NIP-01); with --from also its limit.
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub filter: FilterObject,
+    /// With --data: only events after this number; the last number is told at the end.
+    #[arg(long, value_name = "NUMBER", requires = "data", default_value_t = 0)]
+    pub after: u64,
+    /// With --from: go on where FILE ends.
+    #[arg(long, requires = "from")]
+    pub resume: bool,
+    /// With --from: events of one REQ. A relay may send fewer.
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub page: u32,
+    /// With --from: how long to wait for an answer, and to try to reach the relay again, before giving up.
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub give_up_after: Duration,
+}
+
+/// A filter as a JSON object; the relay judges its fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilterObject(pub Map<String, Value>);
+
+impl FromStr for FilterObject {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text)
+            .map(Self)
+            .map_err(|_| "a filter is a JSON object, such as {\"kinds\":[1]}".into())
+    }
+}
+
+/// Why an export ended before everything was written.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The output cannot be opened, read for `--resume`, or written.
+    #[error("cannot write {file}: {problem}")]
+    Output {
+        /// Which file.
+        file: String,
+        /// What is wrong, and the remedy.
+        problem: String,
+    },
+    /// The relay could not be reached, or stayed away.
+    #[error("{0}; run the same command again with --resume to go on")]
+    GaveUp(#[from] ClientError),
+    /// The relay does not serve this filter.
+    #[error("the relay refused the filter: {0}")]
+    Refused(String),
+    /// The relay sends without end.
+    #[error("the relay sent more than {0} events in answer to one REQ: it does not heed limits")]
+    Endless(usize),
+    /// This machine gives us no threads.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Exits 0 when all was written, 3 when the relay keeps some back, 1 on failure.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    match &arguments.from {
+        Some(url) => from_relay(arguments, url),
+        None => fail(MISUSED, "--data is not supported yet"),
+    }
+}
+
+fn from_relay(arguments: &Arguments, url: &RelayUrl) -> ExitCode {
+    let start = Instant::now();
+    let exported = runtime()
+        .map_err(ExportError::Io)
+        .and_then(|runtime| runtime.block_on(pages::export(arguments, url)));
+    match exported {
+        Err(problem) => fail(FAILED, problem),
+        Ok(exported) => {
+            let seconds = start.elapsed().as_secs_f64();
+            eprintln!("{} events in {seconds:.1} s", exported.events);
+            for hidden in &exported.hidden {
+                eprintln!("incomplete: {hidden}");
+            }
+            ExitCode::from(if exported.hidden.is_empty() {
+                0
+            } else {
+                INCOMPLETE
+            })
+        }
+    }
+}
