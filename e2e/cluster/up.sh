@@ -23,13 +23,30 @@ cgroups() {
   if [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] && [ -d /run/systemd/system ]; then echo systemd; else echo cgroupfs; fi
 }
 
+# A kubelet ends every pod under its cgroup root that it does not know: clusters beside the first have a root of their own.
+cgroup_root() {
+  [ "$CLUSTER_NUMBER" = 0 ] && { echo /; return; }
+  [ "$(cgroups)" = cgroupfs ] || missing "a way to run a second cluster under systemd's cgroups" "use CLUSTER_NUMBER=0"
+  local hierarchy
+  awk '$3 == "cgroup" || $3 == "cgroup2" {print $2}' /proc/mounts | while read -r hierarchy; do
+    mkdir -p "$hierarchy/$NETNS"
+    # cpuset hands nothing down by itself in cgroup v1
+    if [ -e "$hierarchy/$NETNS/cpuset.mems" ] && [ -e "$hierarchy/cgroup.clone_children" ]; then
+      cat "$hierarchy/cpuset.cpus" >"$hierarchy/$NETNS/cpuset.cpus"
+      cat "$hierarchy/cpuset.mems" >"$hierarchy/$NETNS/cpuset.mems"
+    fi
+  done
+  echo "/$NETNS"
+}
+
 configure() { # fills the placeholders of etc/ in
-  local driver systemd=false file
+  local driver systemd=false root file
   driver=$(cgroups)
+  root=$(cgroup_root)
   [ "$driver" = systemd ] && systemd=true
   for file in "$HERE"/etc/*; do
     sed "s#@DIR@#$CLUSTER_DIR#g; s#@CNI_BIN@#$CNI_BIN#g; s#@BIN@#$BIN#g; s#@IP@#$IP#g; s#@DNS_IP@#$DNS_IP#g; s#@POD_CIDR@#$POD_CIDR#g
-      s#@NODE_POD_CIDR@#$NODE_POD_CIDR#g; s#@NETWORK@#$NETWORK#g; s#@CGROUPS@#$driver#g; s#@SYSTEMD_CGROUPS@#$systemd#g" "$file" >"$CONF/$(basename "$file")"
+      s#@NODE_POD_CIDR@#$NODE_POD_CIDR#g; s#@NETWORK@#$NETWORK#g; s#@CGROUPS@#$driver#g; s#@CGROUP_ROOT@#$root#g; s#@SYSTEMD_CGROUPS@#$systemd#g" "$file" >"$CONF/$(basename "$file")"
   done
   mv "$CONF/10-bridge.conflist" "$CNI_CONF/"
 }

@@ -3,5 +3,6 @@
 # the binary's hash, so that a changed binary is a changed pod and an equal one is not.
 
 REPOSITORY=localhost/nostr-fleet
-PROGRAMS="relay operator"
+PROGRAMS="relay operator"   # these have Dockerfiles
+PACKED_PROGRAMS="$PROGRAMS probe"  # probe: what pods of the tests run
 PACKED=$CACHE/packed # archives, and names.env: what pack.sh made last

@@ -1,7 +1,7 @@
 #!/bin/bash
 # usage: pack.sh
 # Builds the static release binaries on the host, packs each into an image of its own without a container build, and loads them into the local
-# cluster. Prints RELAY_IMAGE=… and OPERATOR_IMAGE=…, and keeps them in $PACKED/names.env.
+# cluster. Prints RELAY_IMAGE=…, OPERATOR_IMAGE=… and PROBE_IMAGE=…, and keeps them in $PACKED/names.env.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . e2e/cluster/env.sh
@@ -26,7 +26,7 @@ pack() { # program: prints the image's name
 RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --release --locked --workspace --target "$TARGET" >&2
 mkdir -p "$PACKED"
 : >"$PACKED/names.env"
-for program in $PROGRAMS; do
+for program in $PACKED_PROGRAMS; do
   image=$(pack "$program")
   e2e/cluster/image-load.sh "$PACKED/$program.tar"
   e2e/cluster/image-remove.sh "$REPOSITORY/$program" "$image"

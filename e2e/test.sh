@@ -1,0 +1,43 @@
+#!/bin/bash
+# usage: test.sh [pods]
+# All tests, or only those with real pods. First the workspace's own tests: among them the operator's suite, which runs its controllers itself against
+# the real API server, so that the installed operator stands aside meanwhile. Then the operator is installed and the pod suite runs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. e2e/fleet.sh
+need_rust
+need_packages gcc libc6-dev nodejs npm
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target} INSTA_UPDATE=no
+FEATURES=(--features nostr-fleet-e2e/pods)
+
+say() { echo "--- $*"; }
+
+stand_aside() {
+  kubectl --kubeconfig "$E2E_KUBECONFIG" -n nostr-fleet-system scale --replicas=0 deployment/nostr-fleet-operator >/dev/null 2>&1 || return 0
+  kubectl --kubeconfig "$E2E_KUBECONFIG" -n nostr-fleet-system wait --for=delete pod -l app.kubernetes.io/name=nostr-fleet-operator --timeout=60s
+}
+
+# One build for both runs: the feature changes nothing but which tests the e2e crate has.
+build_tests() { cargo test --quiet --locked --workspace "${FEATURES[@]}" --no-run; }
+
+workspace_tests() { cargo test --locked --workspace --no-fail-fast; }
+
+pod_tests() { cargo test --locked --workspace "${FEATURES[@]}" --no-fail-fast --test pods -- --test-threads="${POD_TEST_THREADS:-4}"; }
+
+say "cluster and images"
+cluster_and_images
+say "building the tests"
+build_tests
+(cd e2e/nostr-tools && npm ci --silent --omit=optional --no-fund --no-audit)
+without_proxy
+failed=0
+if [ "${1:-}" != pods ]; then
+  stand_aside
+  say "workspace tests"
+  workspace_tests || failed=1
+fi
+say "installing the operator"
+e2e/install.sh
+say "pod tests"
+pod_tests || failed=1
+exit $failed
