@@ -25,7 +25,7 @@ bench: ## Figures of a relay on this machine (relay bench, a few minutes)
 	e2e/bench.sh
 
 crds: ## Write crds/ anew from the Rust types
-	cargo run --locked --quiet --workspace --bin operator -- crds --dir crds
+	e2e/crds.sh
 
 lint: ## Format, clippy, generated files, licences and advisories, shell
 	e2e/lint.sh

@@ -9,8 +9,10 @@ OVERLAY=$CLUSTER_DIR/overlay
 NAMESPACE=nostr-fleet-system
 OPERATOR=nostr-fleet-operator
 
-variable() { # name, value: one entry of the container's environment
-  printf '          - {name: %s, value: "%s"}\n' "$1" "$2"
+arguments() { # as config/manager has them, with our image and, locally, the host's address
+  local list="run, --image=$RELAY_IMAGE, --log-format=json"
+  [ -z "${E2E_LOCAL:-}" ] || list="$list, --ingress-from=$HOST_IP/32"
+  echo "[$list]"
 }
 
 overlay() { # the one place where an installation differs from config/default
@@ -29,9 +31,7 @@ patches:
           containers:
           - name: operator
             image: $OPERATOR_IMAGE
-            env:
-  $(variable RELAY_IMAGE "$RELAY_IMAGE")
-  $([ -z "${E2E_LOCAL:-}" ] || variable INGRESS_FROM "$HOST_IP/32")
+            args: $(arguments)
 YAML
 }
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # usage: build.sh
-# Builds Dockerfile.relay and Dockerfile.operator as localhost/nostr-fleet/…:dev and loads them into the local cluster if one runs: with docker where
+# Builds Dockerfile.relay and Dockerfile.operator as localhost/nostr-fleet-…:dev and loads them into the local cluster if one runs: with docker where
 # its daemon answers, else with buildah and a Rust image made here, without a registry. The build reaches crates as the host does.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -10,8 +10,8 @@ cd "$(dirname "$0")/../.."
 . e2e/images/names.sh
 
 with_docker() { # program, archive
-  docker build --quiet -t "$REPOSITORY/$1:dev" -f "Dockerfile.$1" . >/dev/null
-  docker save -o "$2" "$REPOSITORY/$1:dev"
+  docker build --quiet -t "$REPOSITORY-$1:dev" -f "Dockerfile.$1" . >/dev/null
+  docker save -o "$2" "$REPOSITORY-$1:dev"
 }
 
 with_buildah() { # program, archive
@@ -19,9 +19,9 @@ with_buildah() { # program, archive
   local config=${CARGO_HOME:-$HOME/.cargo}/config.toml
   [ ! -f "$config" ] || mounts+=(-v "$config:/usr/local/cargo/config.toml:ro")
   build bud --quiet --isolation chroot --pull=never "${mounts[@]}" --build-arg "RUST_VERSION=$(rustc --version | cut -d' ' -f2)" \
-    -t "$REPOSITORY/$1:dev" -f "Dockerfile.$1" . >/dev/null
+    -t "$REPOSITORY-$1:dev" -f "Dockerfile.$1" . >/dev/null
   rm -f "$2"
-  build push --quiet "$REPOSITORY/$1:dev" "docker-archive:$2:$REPOSITORY/$1:dev"
+  build push --quiet "$REPOSITORY-$1:dev" "docker-archive:$2:$REPOSITORY-$1:dev"
 }
 
 if docker info >/dev/null 2>&1; then
@@ -36,6 +36,6 @@ for program in $PROGRAMS; do
   began=$SECONDS
   archive=$CACHE/built/$program.tar
   with_$tool "$program" "$archive"
-  echo "built $REPOSITORY/$program:dev with $tool in $((SECONDS - began)) s, $(du -h "$archive" | cut -f1)"
+  echo "built $REPOSITORY-$program:dev with $tool in $((SECONDS - began)) s, $(du -h "$archive" | cut -f1)"
   if [ -S "$SOCKET" ]; then e2e/cluster/image-load.sh "$archive"; fi
 done

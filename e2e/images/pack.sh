@@ -14,7 +14,7 @@ TARGET=$(uname -m)-unknown-linux-gnu
 
 pack() { # program: prints the image's name
   local binary=$CARGO_TARGET_DIR/$TARGET/release/$1 root name
-  name=$REPOSITORY/$1:host-$(sha256sum "$binary" | cut -c1-12)
+  name=$REPOSITORY-$1:host-$(sha256sum "$binary" | cut -c1-12)
   root=$(mktemp -d)
   cp "$binary" "$root/$1"
   chmod 755 "$root" "$root/$1"
@@ -29,6 +29,6 @@ mkdir -p "$PACKED"
 for program in $PACKED_PROGRAMS; do
   image=$(pack "$program")
   e2e/cluster/image-load.sh "$PACKED/$program.tar"
-  e2e/cluster/image-remove.sh "$REPOSITORY/$program" "$image"
+  e2e/cluster/image-remove.sh "$REPOSITORY-$program" "$image"
   echo "${program^^}_IMAGE=$image" | tee -a "$PACKED/names.env"
 done

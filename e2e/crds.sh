@@ -1,0 +1,10 @@
+#!/bin/bash
+# usage: crds.sh
+# Writes crds/ from the Rust types, and the copy that kustomize reads.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. e2e/cluster/env.sh
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
+cargo build --locked --quiet --workspace --bins
+"$CARGO_TARGET_DIR/debug/operator" crds --write crds
+cp crds/*.yaml config/crd/
