@@ -8,6 +8,7 @@ set -euo pipefail
 . "$HERE/buildah.sh"
 need_rust
 need_packages buildah debootstrap
+cd "$HERE" # rustup chooses the toolchain by directory
 VERSION=$(rustc --version | cut -d' ' -f2)
 IMAGE=docker.io/library/rust:$VERSION-slim-bookworm
 BASE=$STORE/base
