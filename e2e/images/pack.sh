@@ -25,10 +25,11 @@ pack() { # program: prints the image's name
 
 RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --release --locked --workspace --target "$TARGET" >&2
 mkdir -p "$PACKED"
-: >"$PACKED/names.env"
+names=$(mktemp)
 for program in $PACKED_PROGRAMS; do
   image=$(pack "$program")
   e2e/cluster/image-load.sh "$PACKED/$program.tar"
   e2e/cluster/image-remove.sh "$REPOSITORY-$program" "$image"
-  echo "${program^^}_IMAGE=$image" | tee -a "$PACKED/names.env"
+  echo "${program^^}_IMAGE=$image" | tee -a "$names"
 done
+mv "$names" "$PACKED/names.env"

@@ -28,7 +28,7 @@ async fn a_ready_relay_says_url_version_and_storage_in_its_status() -> Result<()
         let relay = scene.relay("town", "").await?;
         let object = relay.wait_until_ready().await?;
         let status = &object.data["status"];
-        let url = format!("ws://town.{}.svc.cluster.local:8080", scene.namespace);
+        let url = format!("ws://town.{}.svc:8080", scene.namespace);
         ensure!(status["url"].as_str() == Some(url.as_str()), "{status}");
         ensure!(
             status["version"].as_str() == Some(env!("CARGO_PKG_VERSION")),
