@@ -10,16 +10,16 @@ use relay_config::Limits;
 pub fn check(event: &Event, limits: &Limits) -> Result<(), Verdict> {
     let most = limits.event_tags.get() as usize;
     if event.tags().len() > most {
-        return Err(too_large("tags", format!("at most {most} of them")));
+        return Err(too_large("tags", &format!("at most {most} of them")));
     }
     let most = limits.content_characters.get() as usize;
     if exceeds_characters(event.content(), most) {
-        return Err(too_large("content", format!("at most {most} characters")));
+        return Err(too_large("content", &format!("at most {most} characters")));
     }
     let most = limits.tag_value_bytes.get() as usize;
     let too_long = |field: &str| field.len() > most;
     if event.tags().iter().any(|tag| tag.fields().any(too_long)) {
-        return Err(too_large("a tag's value", format!("at most {most} bytes")));
+        return Err(too_large("a tag's value", &format!("at most {most} bytes")));
     }
     Ok(())
 }
@@ -29,7 +29,7 @@ fn exceeds_characters(text: &str, most: usize) -> bool {
     text.len() > most && text.chars().nth(most).is_some()
 }
 
-fn too_large(what: &str, bound: String) -> Verdict {
+fn too_large(what: &str, bound: &str) -> Verdict {
     Verdict::invalid(format!("{what} is too large: {bound} here"))
 }
 

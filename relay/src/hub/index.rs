@@ -1,0 +1,356 @@
+//! Which live filters match an event: each filter is filed under its most selective field, so an event is compared with
+//! the filters that name its id, author, tags or kind, never with all of them.
+
+use crate::wire::{Event, EventId, Filter, PublicKey};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
+
+/// Names one subscription of one session, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(pub(super) u64);
+
+/// Where to find one filter: the subscription's slot and the filter's place in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
+    slot: u32,
+    filter: u32,
+}
+
+struct Entry<T> {
+    key: Key,
+    filters: Arc<[Filter]>,
+    value: T,
+    /// The last round that visited this entry: a subscription hears an event once, though several of its filters match.
+    visited: u64,
+}
+
+/// The live subscriptions, each with a value of its owner.
+pub struct Index<T> {
+    entries: Vec<Option<Entry<T>>>,
+    free: Vec<u32>,
+    slots: HashMap<Key, u32>,
+    ids: HashMap<EventId, Vec<Place>>,
+    authors: HashMap<PublicKey, Vec<Place>>,
+    tags: HashMap<u8, HashMap<Box<str>, Vec<Place>>>,
+    kinds: HashMap<u16, Vec<Place>>,
+    everything: Vec<Place>,
+    round: u64,
+}
+
+/// The field under which a filter is filed, with its values.
+enum Field<'a> {
+    Ids(&'a [EventId]),
+    Tag(u8, &'a [Box<str>]),
+    Authors(&'a [PublicKey]),
+    Kinds(&'a [u16]),
+    None,
+}
+
+/// Ids are rarest; then whatever of authors and tags has fewest values; kinds are common.
+fn most_selective(filter: &Filter) -> Field<'_> {
+    if let Some(ids) = &filter.ids {
+        return Field::Ids(ids);
+    }
+    let tag = filter.tags.iter().min_by_key(|(_, values)| values.len());
+    match (tag, &filter.authors, &filter.kinds) {
+        (Some((_, values)), Some(authors), _) if authors.len() <= values.len() => {
+            Field::Authors(authors)
+        }
+        (Some((letter, values)), _, _) => Field::Tag(*letter, values),
+        (None, Some(authors), _) => Field::Authors(authors),
+        (None, None, Some(kinds)) => Field::Kinds(kinds),
+        (None, None, None) => Field::None,
+    }
+}
+
+impl<T> Default for Index<T> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            free: Vec::new(),
+            slots: HashMap::new(),
+            ids: HashMap::new(),
+            authors: HashMap::new(),
+            tags: HashMap::new(),
+            kinds: HashMap::new(),
+            everything: Vec::new(),
+            round: 0,
+        }
+    }
+}
+
+impl<T> Index<T> {
+    /// Adds a subscription: `value` is given back for each event that one of `filters` matches.
+    pub fn insert(&mut self, key: Key, filters: Arc<[Filter]>, value: T) {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(None);
+            self.entries.len() as u32 - 1
+        });
+        for (number, filter) in filters.iter().enumerate() {
+            let place = Place {
+                slot,
+                filter: number as u32,
+            };
+            self.file(filter, place);
+        }
+        self.slots.insert(key, slot);
+        self.entries[slot as usize] = Some(Entry {
+            key,
+            filters,
+            value,
+            visited: 0,
+        });
+    }
+
+    /// Takes a subscription out; `None` if it is not there.
+    pub fn remove(&mut self, key: Key) -> Option<T> {
+        let slot = self.slots.remove(&key)?;
+        let entry = self.entries[slot as usize].take()?;
+        for (number, filter) in entry.filters.iter().enumerate() {
+            let place = Place {
+                slot,
+                filter: number as u32,
+            };
+            self.unfile(filter, place);
+        }
+        self.free.push(slot);
+        Some(entry.value)
+    }
+
+    /// The number of subscriptions.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Is there no subscription?
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Calls `hit` once for each subscription of which at least one filter matches `event`.
+    pub fn matches(&mut self, event: &Event, mut hit: impl FnMut(Key, &T)) {
+        self.round += 1;
+        let round = self.round;
+        let mut look = |entries: &mut [Option<Entry<T>>], places: Option<&Vec<Place>>| {
+            for place in places.into_iter().flatten() {
+                let Some(entry) = &mut entries[place.slot as usize] else {
+                    continue;
+                };
+                if entry.visited != round && entry.filters[place.filter as usize].matches(event) {
+                    entry.visited = round;
+                    hit(entry.key, &entry.value);
+                }
+            }
+        };
+        look(&mut self.entries, self.ids.get(&event.id()));
+        look(&mut self.entries, self.authors.get(&event.pubkey()));
+        look(&mut self.entries, self.kinds.get(&event.kind()));
+        look(&mut self.entries, Some(&self.everything));
+        if self.tags.is_empty() {
+            return;
+        }
+        for (letter, value) in event.index_tags() {
+            let values = self.tags.get(&letter);
+            look(
+                &mut self.entries,
+                values.and_then(|values| values.get(value)),
+            );
+        }
+    }
+
+    /// A filter that can match nothing is filed nowhere.
+    fn file(&mut self, filter: &Filter, place: Place) {
+        if filter.matches_nothing() {
+            return;
+        }
+        match most_selective(filter) {
+            Field::Ids(ids) => file_under(&mut self.ids, ids, place),
+            Field::Authors(authors) => file_under(&mut self.authors, authors, place),
+            Field::Kinds(kinds) => file_under(&mut self.kinds, kinds, place),
+            Field::Tag(letter, values) => {
+                file_under(self.tags.entry(letter).or_default(), values, place);
+            }
+            Field::None => self.everything.push(place),
+        }
+    }
+
+    fn unfile(&mut self, filter: &Filter, place: Place) {
+        if filter.matches_nothing() {
+            return;
+        }
+        match most_selective(filter) {
+            Field::Ids(ids) => unfile_from(&mut self.ids, ids, place),
+            Field::Authors(authors) => unfile_from(&mut self.authors, authors, place),
+            Field::Kinds(kinds) => unfile_from(&mut self.kinds, kinds, place),
+            Field::Tag(letter, values) => {
+                if let Some(known) = self.tags.get_mut(&letter) {
+                    unfile_from(known, values, place);
+                    if known.is_empty() {
+                        self.tags.remove(&letter);
+                    }
+                }
+            }
+            Field::None => take_out(&mut self.everything, place),
+        }
+    }
+}
+
+fn file_under<K: Clone + Eq + Hash>(
+    places: &mut HashMap<K, Vec<Place>>,
+    values: &[K],
+    place: Place,
+) {
+    for value in values {
+        // Most values are named by one filter: room for one, not for the usual four.
+        let filed = places
+            .entry(value.clone())
+            .or_insert_with(|| Vec::with_capacity(1));
+        filed.push(place);
+    }
+}
+
+fn unfile_from<K: Eq + Hash>(places: &mut HashMap<K, Vec<Place>>, values: &[K], place: Place) {
+    for value in values {
+        if let Some(filed) = places.get_mut(value) {
+            take_out(filed, place);
+            if filed.is_empty() {
+                places.remove(value);
+            }
+        }
+    }
+}
+
+/// Order plays no part.
+fn take_out(places: &mut Vec<Place>, place: Place) {
+    if let Some(at) = places.iter().position(|known| *known == place) {
+        places.swap_remove(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::tests::event_at;
+    use proptest::prelude::*;
+
+    const NOW: u64 = 1_700_000_000;
+
+    fn filters(texts: &[&str]) -> Arc<[Filter]> {
+        texts
+            .iter()
+            .map(|text| Filter::read(text).unwrap())
+            .collect()
+    }
+
+    fn hits<T: Copy>(index: &mut Index<T>, event: &Event) -> Vec<T> {
+        let mut hits = Vec::new();
+        index.matches(event, |_, value| hits.push(*value));
+        hits
+    }
+
+    fn author() -> String {
+        "a1".repeat(32)
+    }
+
+    #[test]
+    fn a_filter_is_found_by_each_of_its_fields() {
+        let (id, author) = ("0f".repeat(32), author());
+        let note = event_at(1, r#"[["t","cats"],["E","x"]]"#, "", NOW);
+        for text in [
+            "{}",
+            r#"{"kinds":[0,1]}"#,
+            r##"{"#t":["cats","dogs"]}"##,
+            r##"{"#E":["x"]}"##,
+            &format!(r#"{{"ids":["{id}"]}}"#),
+            &format!(r#"{{"authors":["{author}"]}}"#),
+            &format!(r##"{{"authors":["{author}"],"#t":["cats"],"kinds":[1]}}"##),
+            &format!(r#"{{"since":{NOW},"until":{NOW}}}"#),
+        ] {
+            let mut index = Index::default();
+            index.insert(Key(7), filters(&[text]), 'x');
+            assert_eq!(hits(&mut index, &note), ['x'], "{text}");
+            assert_eq!(index.remove(Key(7)), Some('x'));
+            assert!(hits(&mut index, &note).is_empty(), "{text}");
+            assert!(index.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_does_not_match_is_not_found() {
+        let note = event_at(1, r#"[["t","cats"]]"#, "", NOW);
+        let mut index = Index::default();
+        for (number, text) in [
+            r#"{"kinds":[2]}"#,
+            r#"{"kinds":[]}"#,
+            r##"{"#t":["Cats"]}"##,
+            r##"{"#T":["cats"]}"##,
+            r##"{"#t":["cats"],"kinds":[7]}"##,
+            &format!(r#"{{"since":{}}}"#, NOW + 1),
+            r#"{"limit":0,"until":5}"#,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            index.insert(Key(number as u64), filters(&[text]), text.len());
+        }
+        assert!(hits(&mut index, &note).is_empty());
+    }
+
+    #[test]
+    fn a_subscription_hears_an_event_once_though_several_of_its_filters_match() {
+        let note = event_at(1, r#"[["t","cats"],["t","dogs"]]"#, "", NOW);
+        let mut index = Index::default();
+        let several = filters(&["{}", r#"{"kinds":[1]}"#, r##"{"#t":["cats","dogs"]}"##]);
+        index.insert(Key(1), several, 1);
+        assert_eq!(hits(&mut index, &note), [1]);
+        assert_eq!(hits(&mut index, &note), [1]);
+    }
+
+    fn any_filter() -> impl Strategy<Value = String> {
+        let list = |values: &'static [&'static str]| {
+            proptest::option::of(proptest::sample::subsequence(values, 0..=values.len()))
+        };
+        let kinds = proptest::option::of(proptest::collection::vec(0..4_u16, 0..3));
+        (
+            kinds,
+            list(&["a", "b", "c"]),
+            list(&["x", "y"]),
+            any::<bool>(),
+        )
+            .prop_map(|(kinds, t, d, ours)| {
+                let mut fields = Vec::new();
+                fields.extend(kinds.map(|kinds| format!(r#""kinds":{kinds:?}"#)));
+                fields.extend(t.map(|t| format!(r##""#t":{t:?}"##)));
+                fields.extend(d.map(|d| format!(r##""#d":{d:?}"##)));
+                fields.extend(ours.then(|| format!(r#""authors":["{}"]"#, author())));
+                format!("{{{}}}", fields.join(","))
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_finds_what_a_look_at_every_filter_finds(
+            texts in proptest::collection::vec(proptest::collection::vec(any_filter(), 1..3), 1..12),
+            removed in proptest::collection::vec(any::<bool>(), 12),
+            (kind, t, d) in (0..4_u16, "[a-d]", "[x-z]"),
+        ) {
+            let mut index = Index::default();
+            let all: Vec<_> = texts.iter().map(|texts| {
+                filters(&texts.iter().map(String::as_str).collect::<Vec<_>>())
+            }).collect();
+            for (number, filters) in all.iter().enumerate() {
+                index.insert(Key(number as u64), Arc::clone(filters), number);
+            }
+            for number in (0..all.len()).filter(|number| removed[*number]) {
+                index.remove(Key(number as u64));
+            }
+            let event = event_at(kind, &format!(r#"[["t","{t}"],["d","{d}"]]"#), "", NOW);
+            let mut found = hits(&mut index, &event);
+            found.sort_unstable();
+            let expected: Vec<_> = (0..all.len())
+                .filter(|number| !removed[*number])
+                .filter(|number| all[*number].iter().any(|filter| filter.matches(&event)))
+                .collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Who hears an event: the live subscriptions of all sessions, and the one thread that passes events on to them.
+//!
+//! - [`index`](self::index) finds the live filters that match, at the cost of the matches
+//! - [`fanout`](self::fanout) is that thread: messages in, deliveries out, each session woken once per group
+//! - [`recipient`](self::recipient) is what a session shares with the hub: its deliveries, and how to wake it
+//!
+//! The hub never looks into the store and never waits for a session. Sessions never wait for the hub: they leave messages.
+//! A subscription is in force for every commit that is announced after its message was left.
+
+pub mod fanout;
+pub mod index;
+pub mod recipient;
+
+pub use index::Key;
+pub use recipient::{Delivery, Recipient};
+
+use crate::{
+    metrics::Metrics,
+    store::{Committed, Listener},
+    wire::{Filter, Verified},
+};
+use fanout::{Message, Queue};
+use std::{
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+use tokio::sync::Semaphore;
+
+/// A handle on the hub. Its thread ends when the last handle is gone.
+#[derive(Clone)]
+pub struct Hub {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    queue: Arc<Queue>,
+    next: AtomicU64,
+}
+
+/// What bounds the events between the sessions and the end of their fan-out, in units of [`cost`].
+pub type Flow = Arc<Semaphore>;
+
+/// What an event of this many bytes takes from the [`Flow`]: one unit, and one more per KiB.
+pub fn cost(bytes: usize) -> u32 {
+    1 + (bytes / 1024) as u32
+}
+
+impl Hub {
+    /// Starts the hub's thread. It holds back `flow` for events that were committed and are not yet passed on.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(flow: Flow, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let queue = Arc::new(Queue::new(flow, metrics));
+        let handle = Handle {
+            queue: Arc::clone(&queue),
+            next: AtomicU64::new(1),
+        };
+        thread::Builder::new()
+            .name("hub".to_owned())
+            .spawn(move || fanout::run(&queue))?;
+        Ok(Self {
+            handle: Arc::new(handle),
+        })
+    }
+
+    /// From now on `recipient` hears what one of `filters` matches, under the key that is returned.
+    pub fn subscribe(&self, recipient: Arc<Recipient>, filters: Arc<[Filter]>) -> Key {
+        let key = Key(self.handle.next.fetch_add(1, Ordering::Relaxed));
+        self.handle.queue.leave(Message::Subscribe {
+            key,
+            filters,
+            recipient,
+        });
+        key
+    }
+
+    /// Ends a subscription. What is on its way still arrives.
+    pub fn unsubscribe(&self, key: Key) {
+        self.handle.queue.leave(Message::Unsubscribe(key));
+    }
+
+    /// Passes on events that are not stored.
+    pub fn pass_on(&self, events: Vec<Verified>) {
+        let events = events.into_iter().map(|event| (None, event)).collect();
+        self.handle.queue.announce(events);
+    }
+}
+
+impl Listener for Hub {
+    fn committed(&self, _upto: Committed, events: &[(Committed, Verified)]) {
+        let events = events.iter();
+        let events = events.map(|(number, event)| (Some(*number), event.clone()));
+        self.handle.queue.announce(events.collect());
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("Hub").finish_non_exhaustive()
+    }
+}

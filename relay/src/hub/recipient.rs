@@ -1,0 +1,148 @@
+//! One session as the hub and the other threads see it: what was put down for it, and how to wake it.
+
+use super::Key;
+use crate::{
+    role::Role,
+    store::{Committed, Row, Sight},
+    wire::Verified,
+};
+use futures::task::AtomicWaker;
+use std::{
+    fmt, mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+};
+
+/// Bytes of event text that may wait for one session, taken by it or not. The text itself is shared by all recipients.
+pub const OUTBOX_BYTES: usize = 4 << 20;
+
+/// An event on its way to one subscription.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The subscription that it matched.
+    pub subscription: Key,
+    /// Its commit number; ephemeral events have none.
+    pub number: Option<Committed>,
+    /// The event, shared.
+    pub event: Verified,
+}
+
+impl Delivery {
+    /// What it weighs in an outbox.
+    pub fn bytes(&self) -> usize {
+        self.event.text().len()
+    }
+}
+
+/// What a session finds when it looks.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// In the order of their commit numbers.
+    pub deliveries: Vec<Delivery>,
+    /// Subscriptions of which deliveries were thrown away because too much waited.
+    pub lost: Vec<Key>,
+}
+
+/// A session's place in the hub.
+pub struct Recipient {
+    role: Arc<dyn Role>,
+    waker: AtomicWaker,
+    inbox: Mutex<Inbox>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    taken: Taken,
+    /// Bytes in `taken`.
+    bytes: usize,
+    /// Bytes of live events that the session took and could not yet write.
+    unsent: usize,
+    /// The session was told that something is here, or looks by itself before long.
+    told: bool,
+}
+
+impl Recipient {
+    /// A recipient that may read what `role` shows it.
+    pub fn new(role: Arc<dyn Role>) -> Self {
+        Self {
+            role,
+            waker: AtomicWaker::new(),
+            inbox: Mutex::default(),
+        }
+    }
+
+    /// The visibility predicate of this client, under REQ, COUNT and live delivery alike.
+    pub fn may_read(&self, kind: u16) -> bool {
+        self.role.may_read(kind)
+    }
+
+    /// The session is woken through `waker` from now on.
+    pub fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    /// Makes the session look at what was put down for it.
+    pub fn wake(&self) {
+        self.waker.wake();
+    }
+
+    /// Puts down a delivery. Says whether the session must be woken for it, once the group is complete.
+    pub(super) fn put(&self, delivery: Delivery) -> bool {
+        let mut inbox = self.lock();
+        let bytes = delivery.bytes();
+        let waiting = inbox.bytes + inbox.unsent;
+        // A lone event goes through, however large: the message limit bounds it.
+        if waiting > 0 && waiting + bytes > OUTBOX_BYTES {
+            inbox.throw_away(delivery.subscription);
+        } else {
+            inbox.bytes += bytes;
+            inbox.taken.deliveries.push(delivery);
+        }
+        !mem::replace(&mut inbox.told, true)
+    }
+
+    /// Everything that was put down, while `unsent` bytes of what was taken before still wait to be written.
+    pub fn take(&self, unsent: usize) -> Taken {
+        let mut inbox = self.lock();
+        inbox.unsent = unsent;
+        inbox.bytes = 0;
+        inbox.told = false;
+        mem::take(&mut inbox.taken)
+    }
+
+    /// Says how many bytes of taken deliveries still wait to be written.
+    pub fn set_unsent(&self, unsent: usize) {
+        self.lock().unsent = unsent;
+    }
+
+    /// Is there nothing to take?
+    pub fn is_empty(&self) -> bool {
+        let inbox = self.lock();
+        inbox.taken.deliveries.is_empty() && inbox.taken.lost.is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sight for Recipient {
+    fn sees(&self, row: &Row<'_>) -> bool {
+        self.may_read(row.kind())
+    }
+}
+
+impl Inbox {
+    /// Once something is lost, what follows for the same subscription would leave a gap: the session decides what to do.
+    fn throw_away(&mut self, subscription: Key) {
+        if !self.taken.lost.contains(&subscription) {
+            self.taken.lost.push(subscription);
+        }
+    }
+}
+
+impl fmt::Debug for Recipient {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("Recipient").finish_non_exhaustive()
+    }
+}

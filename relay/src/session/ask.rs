@@ -1,0 +1,130 @@
+//! COUNT (NIP-45): how many events match any of the filters, counted in slices like a query is read.
+
+use super::{
+    mailbox::{Letter, Mailbox},
+    shared::Shared,
+    subscribe::SLICE,
+};
+use crate::{
+    metrics::Limited,
+    store::Counting,
+    wire::{Filter, SubscriptionId, Verdict, reply},
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Counts of one session that may be under way.
+const MOST: usize = 16;
+
+/// A count under way, which travels between the session and the read threads.
+pub(super) struct Asking {
+    id: SubscriptionId,
+    counting: Counting,
+    spent: Duration,
+    allowed: Duration,
+    begun: Instant,
+    state: State,
+}
+
+enum State {
+    More,
+    Counted { events: u64, approximate: bool },
+    Failed,
+}
+
+impl Asking {
+    /// Counts one slice, on a read thread.
+    fn run(&mut self) {
+        let begun = Instant::now();
+        let counted = self.counting.slice(SLICE);
+        self.spent += begun.elapsed();
+        self.state = match counted {
+            Ok(Some(events)) => State::Counted {
+                events,
+                approximate: false,
+            },
+            Ok(None) if self.spent >= self.allowed => State::Counted {
+                events: self.counting.so_far(),
+                approximate: true,
+            },
+            Ok(None) => State::More,
+            Err(error) => {
+                tracing::error!(%error, "a count could not be read");
+                State::Failed
+            }
+        };
+    }
+}
+
+/// The counts of one session.
+pub(super) struct Asks {
+    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox>,
+    running: usize,
+}
+
+impl Asks {
+    pub(super) fn new(shared: Arc<Shared>, mailbox: Arc<Mailbox>) -> Self {
+        Self {
+            shared,
+            mailbox,
+            running: 0,
+        }
+    }
+
+    /// Begins a count. What nobody may see is not counted.
+    ///
+    /// # Errors
+    /// The CLOSED frame when too many are under way.
+    pub(super) fn begin(&mut self, id: SubscriptionId, filters: Vec<Filter>) -> Result<(), String> {
+        if self.running >= MOST {
+            self.shared.metrics.limited(Limited::Subscriptions);
+            let verdict = Verdict::rate_limited(format!("at most {MOST} counts at a time"));
+            return Err(reply::closed(&id, &verdict));
+        }
+        self.running += 1;
+        let recipient = Arc::clone(&self.mailbox.recipient);
+        let asking = Asking {
+            id,
+            counting: self.shared.store.count(filters.into(), recipient),
+            spent: Duration::ZERO,
+            allowed: self.shared.hot.load().limits.query_time.get(),
+            begun: Instant::now(),
+            state: State::More,
+        };
+        self.go_on(Box::new(asking));
+        Ok(())
+    }
+
+    /// A slice came back: goes on, or gives the answer.
+    pub(super) fn counted(&mut self, asking: Box<Asking>) -> Option<String> {
+        let answer = match asking.state {
+            State::More => {
+                self.go_on(asking);
+                return None;
+            }
+            State::Counted {
+                events,
+                approximate,
+            } => reply::count(&asking.id, events, approximate),
+            State::Failed => {
+                let verdict = Verdict::error("the stored events could not be read");
+                reply::closed(&asking.id, &verdict)
+            }
+        };
+        self.running -= 1;
+        let seconds = asking.begun.elapsed().as_secs_f64();
+        self.shared.metrics.query_duration.observe(seconds);
+        Some(answer)
+    }
+
+    fn go_on(&self, mut asking: Box<Asking>) {
+        let mailbox = Arc::clone(&self.mailbox);
+        self.shared.readers.run(move || {
+            asking.run();
+            mailbox.leave(Letter::Counted(asking));
+        });
+    }
+}

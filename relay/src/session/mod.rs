@@ -1,0 +1,282 @@
+//! One connection, one task, no locks held: reads frames in batches, answers in order, writes what is ready and flushes once.
+//!
+//! - [`run`] is the session's loop: [`Session::round`] says what happens in one turn of it
+//! - `turns` keeps the order of answers, `outbox` what waits to be written, `life` the one timer
+//! - `publish` is EVENT, `subscribe` REQ and CLOSE, `ask` COUNT
+//! - `mailbox` is where other threads leave their results; [`shared`] is what all sessions share
+//! - `leave` says goodbye
+//!
+//! A session never waits for a thread, a lock that is held long, or a disk: it leaves work and is woken with the result.
+
+mod ask;
+mod leave;
+mod life;
+mod mailbox;
+mod outbox;
+mod publish;
+mod receive;
+pub mod shared;
+mod subscribe;
+mod turns;
+
+pub use shared::{Pace, Parts, Shared};
+
+use crate::{drain::DrainSignal, hub::Recipient};
+use ask::Asks;
+use bytes::Bytes;
+use futures::{Sink, SinkExt};
+use leave::Ending;
+use life::{Life, Sign};
+use mailbox::{Letter, Mailbox};
+use outbox::Outbox;
+use publish::Publisher;
+use std::{
+    future::poll_fn,
+    net::IpAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+};
+use subscribe::Subscriptions;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, protocol::WebSocketConfig},
+};
+use turns::{Turn, Turns};
+
+/// Rounds after which a busy session lets others have the thread.
+const ROUNDS: usize = 4;
+
+/// The other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// Its address, as far as trusted proxies tell.
+    pub address: IpAddr,
+}
+
+/// How a session's socket is set up: small buffers, because most connections are idle most of the time.
+pub fn websocket_config(message_bytes: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(2 << 10)
+        .write_buffer_size(16 << 10)
+        .max_message_size(Some(message_bytes))
+        .max_frame_size(Some(message_bytes))
+}
+
+/// Serves one connection until it is closed, by either side.
+pub async fn run<S>(shared: Arc<Shared>, socket: WebSocketStream<S>, peer: Peer, drain: DrainSignal)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let mut session = Session::new(shared, socket, peer);
+    let ending = {
+        let goodbye = pin!(drain.turn());
+        tokio::select! {
+            ending = poll_fn(|cx| session.poll(cx)) => ending,
+            () = goodbye => Ending::Drain,
+        }
+    };
+    session.leave(ending).await;
+}
+
+/// The state of one connection.
+struct Session<S> {
+    shared: Arc<Shared>,
+    peer: Peer,
+    socket: WebSocketStream<S>,
+    mailbox: Arc<Mailbox>,
+    turns: Turns,
+    publisher: Publisher,
+    subscriptions: Subscriptions,
+    asks: Asks,
+    outbox: Outbox,
+    life: Life,
+    /// Messages in a row that were none.
+    malformed: u8,
+    /// The socket is not read: too much waits, or the session is leaving.
+    deaf: bool,
+    leaving: bool,
+    /// Frames were given to the socket and not flushed.
+    unflushed: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+    fn new(shared: Arc<Shared>, socket: WebSocketStream<S>, peer: Peer) -> Self {
+        let recipient = Arc::new(Recipient::new(Arc::clone(&shared.role)));
+        let mailbox = Mailbox::new(recipient);
+        Self {
+            peer,
+            socket,
+            turns: Turns::default(),
+            publisher: Publisher::default(),
+            subscriptions: Subscriptions::new(Arc::clone(&shared), Arc::clone(&mailbox)),
+            asks: Asks::new(Arc::clone(&shared), Arc::clone(&mailbox)),
+            outbox: Outbox::default(),
+            life: Life::new(shared.pace, Instant::now()),
+            malformed: 0,
+            deaf: false,
+            leaving: false,
+            unflushed: false,
+            mailbox,
+            shared,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        self.mailbox.recipient.register(cx.waker());
+        for _ in 0..ROUNDS {
+            match self.round(cx) {
+                Ok(true) => {}
+                Ok(false) => return Poll::Pending,
+                Err(ending) => return Poll::Ready(ending),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Does everything that can be done now. Says whether there is more to do already.
+    fn round(&mut self, cx: &mut Context<'_>) -> Result<bool, Ending> {
+        let now = Instant::now();
+        self.read_letters();
+        let more_frames = self.read_frames(cx)?;
+        self.take_turns();
+        self.take_deliveries(now)?;
+        self.write_frames(cx, now)?;
+        let answered = self.publisher.start(cx, &self.shared, &self.mailbox);
+        self.subscriptions.start_slices(&self.outbox);
+        let due = self.look_at_the_clock(cx, now)?;
+        let hears_again = self.deaf && self.may_read();
+        Ok(more_frames || answered || due || hears_again)
+    }
+
+    /// What other threads left.
+    fn read_letters(&mut self) {
+        for letter in self.mailbox.take() {
+            match letter {
+                Letter::Judged(judged) => {
+                    self.publisher.judged();
+                    for (place, answer) in judged.answers {
+                        self.turns.answer(place, answer);
+                    }
+                }
+                Letter::Decided(decided) => {
+                    for decided in decided {
+                        let answer = decided.answer(&self.shared.metrics);
+                        self.turns.answer(decided.place, answer);
+                    }
+                }
+                Letter::Scanned(scan) => self.subscriptions.scanned(scan, &mut self.outbox),
+                Letter::Counted(asking) => {
+                    if let Some(answer) = self.asks.counted(asking) {
+                        self.outbox.say(answer);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whoever's turn it is, up to the first EVENT that is not answered.
+    fn take_turns(&mut self) {
+        while let Some(turn) = self.turns.next() {
+            match turn {
+                Turn::Event => {}
+                Turn::Say(frame) => self.outbox.say(frame),
+                Turn::Req(id, filters) => self.subscriptions.begin(id, filters, &mut self.outbox),
+                Turn::Count(id, filters) => {
+                    if let Err(closed) = self.asks.begin(id, filters) {
+                        self.outbox.say(closed);
+                    }
+                }
+                Turn::Close(id) => self.subscriptions.end(&id),
+                Turn::Refuse(id, closed) => {
+                    self.subscriptions.end(&id);
+                    self.outbox.say(closed);
+                }
+            }
+        }
+    }
+
+    /// Live events. Alone, the first goes at once; what follows a flush too soon waits for company.
+    fn take_deliveries(&mut self, now: Instant) -> Result<(), Ending> {
+        if self.mailbox.recipient.is_empty() || (self.outbox.is_empty() && self.life.rests(now)) {
+            return Ok(());
+        }
+        let taken = self.mailbox.recipient.take(self.outbox.live_bytes());
+        let delivered = self.subscriptions.deliver(taken, &mut self.outbox);
+        delivered.map_err(|_| Ending::SlowReader)
+    }
+
+    /// Gives the socket what it takes, and flushes once.
+    fn write_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Ending> {
+        let waiting = self.outbox.live_bytes();
+        let flows = self.feed(cx, now)?;
+        if waiting > 0 {
+            self.mailbox.recipient.set_unsent(self.outbox.live_bytes());
+        }
+        if flows && self.unflushed {
+            match Pin::new(&mut self.socket).poll_flush(cx) {
+                Poll::Ready(flushed) => {
+                    flushed.map_err(|_| Ending::Gone)?;
+                    self.unflushed = false;
+                    self.life.flowing();
+                }
+                Poll::Pending => self.life.stalled(now),
+            }
+        }
+        Ok(())
+    }
+
+    fn feed(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Ending> {
+        while !self.outbox.is_empty() {
+            match self.socket.poll_ready_unpin(cx) {
+                Poll::Ready(ready) => {
+                    ready.map_err(|_| Ending::Gone)?;
+                    self.life.flowing();
+                }
+                Poll::Pending => {
+                    self.life.stalled(now);
+                    return Ok(false);
+                }
+            }
+            if let Some((frame, live)) = self.outbox.next(&self.subscriptions) {
+                self.socket
+                    .start_send_unpin(frame)
+                    .map_err(|_| Ending::Gone)?;
+                self.unflushed = true;
+                if live {
+                    self.life.delivered(now);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Says whether something became due that the next round does.
+    fn look_at_the_clock(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Ending> {
+        match self.life.poll(cx, now, !self.deaf) {
+            Sign::None => Ok(false),
+            Sign::Rested => Ok(true),
+            Sign::Ping => {
+                self.outbox.frame(Message::Ping(Bytes::new()));
+                Ok(true)
+            }
+            Sign::Dead => {
+                tracing::debug!(address = %self.peer.address, "a client shows no sign of life");
+                Err(Ending::Gone)
+            }
+        }
+    }
+
+    /// Too much that waits stops the reading: the client's socket fills, and it waits too.
+    fn may_read(&self) -> bool {
+        !self.leaving
+            && self.outbox.has_room()
+            && self.publisher.has_room()
+            && self.turns.has_room()
+    }
+}

@@ -1,0 +1,366 @@
+//! EVENT: from a frame to OK.
+//!
+//! Everything that was read at once is looked at together on a verify thread: read strictly, asked of the policies, looked
+//! up in the store, and only then hashed and verified. One batch per session at a time, so the writer gets a session's
+//! events in their order.
+
+use super::{
+    mailbox::{Letter, Mailbox},
+    shared::Shared,
+    turns::Place,
+};
+use crate::{
+    hub::{Flow, cost},
+    metrics::{Metrics, Rejected},
+    policy,
+    role::Answer,
+    store::{Answers, Failure, Outcome, Ticket},
+    wire::{Event, EventId, Prefix, Verdict, Verified, reply},
+};
+use futures::FutureExt;
+use std::{
+    future::Future,
+    mem,
+    ops::Range,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+/// Bytes of EVENT frames of one session that may wait to be looked at.
+const ROOM: usize = 1 << 20;
+
+/// An EVENT that was read from the socket and not looked at.
+pub(super) struct Incoming {
+    pub(super) place: Place,
+    /// The whole frame, and where in it the event stands.
+    pub(super) frame: Utf8Bytes,
+    pub(super) event: Range<usize>,
+}
+
+impl Incoming {
+    fn text(&self) -> &str {
+        self.frame
+            .as_str()
+            .get(self.event.clone())
+            .unwrap_or_default()
+    }
+}
+
+/// What became of a batch on the verify thread: the answers that are certain already.
+#[derive(Default)]
+pub(super) struct Judged {
+    pub(super) answers: Vec<(Place, String)>,
+}
+
+/// What the writer decided about one event.
+pub(super) struct Decided {
+    pub(super) place: Place,
+    pub(super) id: EventId,
+    pub(super) outcome: Outcome,
+}
+
+impl Decided {
+    /// The OK frame, counted.
+    pub(super) fn answer(&self, metrics: &Metrics) -> String {
+        match self.outcome {
+            Outcome::Stored(_) => reply::ok(&self.id, true, &Verdict::NONE),
+            Outcome::Duplicate => known(&self.id, metrics),
+            Outcome::Superseded => refuse(
+                &self.id,
+                &Verdict::duplicate("newer version stored"),
+                metrics,
+            ),
+            Outcome::Deleted => refuse(
+                &self.id,
+                &Verdict::blocked("this event was deleted"),
+                metrics,
+            ),
+            Outcome::Vanished => refuse(
+                &self.id,
+                &Verdict::blocked("this key asked to vanish"),
+                metrics,
+            ),
+            Outcome::Failed(Failure::Full) => refuse(
+                &self.id,
+                &Verdict::error("the disk is full, try again later"),
+                metrics,
+            ),
+            Outcome::Failed(Failure::Broken) => refuse(
+                &self.id,
+                &Verdict::error("the event could not be stored"),
+                metrics,
+            ),
+        }
+    }
+}
+
+fn known(id: &EventId, metrics: &Metrics) -> String {
+    metrics.duplicates.inc();
+    reply::ok(
+        id,
+        true,
+        &Verdict::duplicate("this event is stored already"),
+    )
+}
+
+fn refuse(id: &EventId, verdict: &Verdict, metrics: &Metrics) -> String {
+    count(verdict, metrics);
+    reply::ok(id, false, verdict)
+}
+
+fn count(verdict: &Verdict, metrics: &Metrics) {
+    metrics.rejected(match verdict.prefix {
+        Some(Prefix::Duplicate) => Rejected::Duplicate,
+        Some(Prefix::Pow) => Rejected::Pow,
+        Some(Prefix::Blocked) => Rejected::Blocked,
+        Some(Prefix::Restricted) => Rejected::Restricted,
+        Some(Prefix::AuthRequired) => Rejected::AuthRequired,
+        Some(Prefix::RateLimited) => Rejected::RateLimited,
+        Some(Prefix::Unsupported) => Rejected::Unsupported,
+        Some(Prefix::Error) => Rejected::Error,
+        Some(Prefix::Invalid | Prefix::Mute | Prefix::Closed) | None => Rejected::Invalid,
+    });
+}
+
+type Room = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
+
+/// The EVENTs of one session on their way to the writer.
+#[derive(Default)]
+pub(super) struct Publisher {
+    waiting: Vec<Incoming>,
+    bytes: usize,
+    /// A batch that waits for room between the sessions and the writer.
+    held_up: Option<Box<(Vec<Incoming>, Room)>>,
+    /// A batch is on a verify thread.
+    busy: bool,
+}
+
+impl Publisher {
+    pub(super) fn push(&mut self, incoming: Incoming) {
+        self.bytes += incoming.frame.len();
+        self.waiting.push(incoming);
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.bytes < ROOM && self.held_up.is_none()
+    }
+
+    /// The verify thread is done with the batch.
+    pub(super) fn judged(&mut self) {
+        self.busy = false;
+    }
+
+    /// Hands over what waits as one batch. Says whether its answers are here already: a lone event is looked at in place,
+    /// because a thread would cost more than it saves.
+    pub(super) fn start(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Arc<Shared>,
+        mailbox: &Arc<Mailbox>,
+    ) -> bool {
+        if self.busy {
+            return false;
+        }
+        let Some((incoming, permit)) = self.next_batch(cx, &shared.flow) else {
+            return false;
+        };
+        self.busy = true;
+        let alone = incoming.len() == 1;
+        let (shared, mailbox) = (Arc::clone(shared), Arc::clone(mailbox));
+        if alone {
+            judge(&incoming, &shared, &mailbox, permit);
+        } else {
+            let verifiers = shared.verifiers.clone();
+            verifiers.run(move || judge(&incoming, &shared, &mailbox, permit));
+        }
+        alone
+    }
+
+    /// What waits, once there is room for all of it.
+    fn next_batch(
+        &mut self,
+        cx: &mut Context<'_>,
+        flow: &Flow,
+    ) -> Option<(Vec<Incoming>, OwnedSemaphorePermit)> {
+        if self.held_up.is_none() && !self.waiting.is_empty() {
+            let batch = mem::take(&mut self.waiting);
+            self.bytes = 0;
+            let units = batch.iter().map(|event| cost(event.frame.len())).sum();
+            if let Ok(permit) = Arc::clone(flow).try_acquire_many_owned(units) {
+                return Some((batch, permit));
+            }
+            let room: Room = Box::pin(Arc::clone(flow).acquire_many_owned(units));
+            self.held_up = Some(Box::new((batch, room)));
+        }
+        match self.held_up.as_mut()?.1.poll_unpin(cx) {
+            Poll::Ready(Ok(permit)) => Some((self.held_up.take()?.0, permit)),
+            Poll::Ready(Err(_)) | Poll::Pending => None,
+        }
+    }
+}
+
+/// Looks at a batch: answers what is certain, hands the rest to the writer or the hub.
+fn judge(
+    incoming: &[Incoming],
+    shared: &Shared,
+    mailbox: &Arc<Mailbox>,
+    permit: OwnedSemaphorePermit,
+) {
+    let mut judged = Judged::default();
+    let read = read(incoming, shared, &mut judged);
+    let new = leave_out_known(read, shared, &mut judged);
+    let verified = verify(new, shared, &mut judged);
+    hand_over(verified, shared, mailbox, (permit, &mut judged));
+    mailbox.leave(Letter::Judged(judged));
+}
+
+/// Reads each event strictly and asks the policies (relay.md §2.3, 1 to 6).
+fn read(incoming: &[Incoming], shared: &Shared, judged: &mut Judged) -> Vec<(Place, Event)> {
+    let (hot, now, metrics) = (shared.hot.load(), shared.clock.now(), &shared.metrics);
+    let mut events = Vec::with_capacity(incoming.len());
+    for incoming in incoming {
+        let place = incoming.place;
+        match Event::read(incoming.text()) {
+            Err(unreadable) => {
+                let verdict = &unreadable.verdict;
+                let answer = unreadable.id.as_ref().map_or_else(
+                    || reply::notice(verdict),
+                    |id| reply::ok(id, false, verdict),
+                );
+                count(verdict, metrics);
+                judged.answers.push((place, answer));
+            }
+            Ok(event) => {
+                metrics.received(event.kind());
+                match policy::check(&event, &hot.limits, now) {
+                    Ok(()) => events.push((place, event)),
+                    Err(verdict) => {
+                        let answer = refuse(&event.id(), &verdict, metrics);
+                        judged.answers.push((place, answer));
+                    }
+                }
+            }
+        }
+    }
+    events
+}
+
+/// An id that is stored already stops here, before any signature work: a look-up costs a fiftieth of it.
+fn leave_out_known(
+    events: Vec<(Place, Event)>,
+    shared: &Shared,
+    judged: &mut Judged,
+) -> Vec<(Place, Event)> {
+    if events.is_empty() {
+        return events;
+    }
+    let ids: Vec<_> = events.iter().map(|(_, event)| event.id()).collect();
+    // When the look-up fails nothing is known: the writer looks again, and says what is wrong.
+    let known = shared.store.contains(&ids).unwrap_or_default();
+    let mut new = Vec::with_capacity(events.len());
+    for (number, (place, event)) in events.into_iter().enumerate() {
+        if known.get(number) == Some(&true) {
+            let answer = self::known(&event.id(), &shared.metrics);
+            judged.answers.push((place, answer));
+        } else {
+            new.push((place, event));
+        }
+    }
+    new
+}
+
+/// Checks ids and signatures (relay.md §2.3, 7).
+fn verify(
+    events: Vec<(Place, Event)>,
+    shared: &Shared,
+    judged: &mut Judged,
+) -> Vec<(Place, Verified)> {
+    let mut verified = Vec::with_capacity(events.len());
+    for (place, event) in events {
+        match Verified::check(event) {
+            Ok(event) => verified.push((place, event)),
+            Err(invalid) => {
+                let answer = refuse(&invalid.id, &invalid.verdict, &shared.metrics);
+                judged.answers.push((place, answer));
+            }
+        }
+    }
+    verified
+}
+
+/// Asks the role, then: stored events to the writer with a return ticket, ephemeral ones to the hub.
+fn hand_over(
+    events: Vec<(Place, Verified)>,
+    shared: &Shared,
+    mailbox: &Arc<Mailbox>,
+    (permit, judged): (OwnedSemaphorePermit, &mut Judged),
+) {
+    let (mut passed_on, mut stored) = (Vec::new(), Vec::new());
+    for (place, event) in events {
+        match shared.role.answer(&event) {
+            Answer::Store => stored.push((place, event)),
+            Answer::FanOut => {
+                judged
+                    .answers
+                    .push((place, reply::ok(&event.id(), true, &Verdict::NONE)));
+                passed_on.push(event);
+            }
+            Answer::Refuse(verdict) => {
+                let answer = refuse(&event.id(), &verdict, &shared.metrics);
+                judged.answers.push((place, answer));
+            }
+        }
+    }
+    if !passed_on.is_empty() {
+        shared.hub.pass_on(passed_on);
+    }
+    if !stored.is_empty() {
+        let to = Arc::new(Return {
+            mailbox: Arc::clone(mailbox),
+            tickets: stored
+                .iter()
+                .map(|(place, event)| (*place, event.id()))
+                .collect(),
+            _held: permit,
+        });
+        shared.store.submit(tickets(stored, shared, &to));
+    }
+}
+
+fn tickets(events: Vec<(Place, Verified)>, shared: &Shared, to: &Arc<Return>) -> Vec<Ticket> {
+    let hot = shared.hot.load();
+    let url = hot.url.as_deref();
+    let events = events.into_iter().zip(0..);
+    let tickets = events.map(|((_, event), token)| Ticket {
+        vanish: policy::vanish::names_us(&event, url),
+        event,
+        token,
+        to: Arc::clone(to) as Arc<dyn Answers>,
+    });
+    tickets.collect()
+}
+
+/// The return ticket of a batch: which event each token means. What was held of the flow is free again when its last
+/// ticket is gone, decided or not.
+struct Return {
+    mailbox: Arc<Mailbox>,
+    tickets: Vec<(Place, EventId)>,
+    _held: OwnedSemaphorePermit,
+}
+
+impl Answers for Return {
+    fn answer(&self, outcomes: &[(u64, Outcome)]) {
+        let decided = outcomes.iter().filter_map(|(token, outcome)| {
+            let (place, id) = *self.tickets.get(usize::try_from(*token).ok()?)?;
+            Some(Decided {
+                place,
+                id,
+                outcome: *outcome,
+            })
+        });
+        self.mailbox.leave(Letter::Decided(decided.collect()));
+    }
+}

@@ -1,0 +1,159 @@
+//! What a client sends, frame by frame (relay.md §2.2).
+
+use super::{Session, leave::Ending, publish::Incoming, turns::Turn};
+use crate::wire::{ClientMessage, Event, FrameLimits, Refusal, Verdict, frame, reply};
+use futures::StreamExt;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::tungstenite::{
+    Error, Message, Utf8Bytes, error::CapacityError, protocol::frame::coding::CloseCode,
+};
+
+/// Frames that are read before anything else happens.
+const BATCH: usize = 64;
+
+/// Messages in a row that are none, after which the connection is closed.
+const MALFORMED: u8 = 20;
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+    /// Reads what is ready, up to a batch. Says whether there may be more.
+    pub(super) fn read_frames(&mut self, cx: &mut Context<'_>) -> Result<bool, Ending> {
+        for _ in 0..BATCH {
+            self.deaf = !self.may_read();
+            if self.deaf {
+                return Ok(false);
+            }
+            match self.socket.poll_next_unpin(cx) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(None) => return Err(Ending::Gone),
+                Poll::Ready(Some(Err(error))) => return Err(unreadable(&error)),
+                Poll::Ready(Some(Ok(message))) => self.receive(message)?,
+            }
+        }
+        Ok(true)
+    }
+
+    fn receive(&mut self, message: Message) -> Result<(), Ending> {
+        self.life.heard();
+        match message {
+            Message::Text(text) => self.receive_text(&text),
+            Message::Binary(_) => Err(Ending::close(
+                CloseCode::Unsupported,
+                "binary frames are not used here",
+            )),
+            // Pings and closes are answered by the WebSocket layer.
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => Ok(()),
+        }
+    }
+
+    fn receive_text(&mut self, text: &Utf8Bytes) -> Result<(), Ending> {
+        let limits = self.frame_limits();
+        if text.len() > limits.0 {
+            return Err(too_large());
+        }
+        match frame::read(text.as_str(), &limits.1) {
+            Ok(message) => {
+                self.malformed = 0;
+                self.take_message(text, message);
+                Ok(())
+            }
+            Err(Refusal::Closed { id, verdict }) => {
+                self.malformed = 0;
+                let closed = reply::closed(&id, &verdict);
+                self.turns.push(Turn::Refuse(id, closed));
+                Ok(())
+            }
+            Err(Refusal::Notice {
+                verdict,
+                counts_as_malformed,
+            }) => self.notice(&verdict, counts_as_malformed),
+        }
+    }
+
+    fn take_message(&mut self, text: &Utf8Bytes, message: ClientMessage<'_>) {
+        match message {
+            ClientMessage::Event(event) => {
+                // Both are slices of one text: the difference of their addresses is a place in it.
+                let start = event.as_ptr() as usize - text.as_ptr() as usize;
+                self.publisher.push(Incoming {
+                    place: self.turns.event(),
+                    frame: text.clone(),
+                    event: start..start + event.len(),
+                });
+            }
+            ClientMessage::Req { id, filters } => self.turns.push(Turn::Req(id, filters)),
+            ClientMessage::Count { id, filters } => self.turns.push(Turn::Count(id, filters)),
+            ClientMessage::Close(id) => self.turns.push(Turn::Close(id)),
+            ClientMessage::Auth(event) => self.turns.push(Turn::Say(no_auth(event))),
+            ClientMessage::Ping => self.outbox.say("pong".to_owned()),
+            ClientMessage::Nothing => {}
+        }
+    }
+
+    fn notice(&mut self, verdict: &Verdict, malformed: bool) -> Result<(), Ending> {
+        self.turns.push(Turn::Say(reply::notice(verdict)));
+        self.malformed = if malformed { self.malformed + 1 } else { 0 };
+        if self.malformed < MALFORMED {
+            return Ok(());
+        }
+        Err(Ending::close(
+            CloseCode::Policy,
+            "too many messages that are none",
+        ))
+    }
+
+    /// The largest message, and what else bounds a frame.
+    fn frame_limits(&self) -> (usize, FrameLimits) {
+        let hot = self.shared.hot.load();
+        let limits = FrameLimits {
+            filters: hot.limits.filters.len(),
+            filter_values: hot.limits.filter_values.len(),
+            subscription_id_characters: hot.limits.subscription_id_characters.len(),
+        };
+        (hot.limits.message_bytes.len(), limits)
+    }
+}
+
+/// Until AUTH is offered, the answer to it says so.
+fn no_auth(event: &str) -> String {
+    let verdict = Verdict::invalid("authentication is not offered here");
+    let id = Event::read(event).map_or_else(|unreadable| unreadable.id, |event| Some(event.id()));
+    id.map_or_else(
+        || reply::notice(&verdict),
+        |id| reply::ok(&id, false, &verdict),
+    )
+}
+
+fn too_large() -> Ending {
+    Ending::Close {
+        code: CloseCode::Size,
+        reason: "message too large",
+        notice: Some(Verdict::invalid("message too large")),
+    }
+}
+
+/// How the session ends when the socket cannot be read.
+fn unreadable(error: &Error) -> Ending {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => too_large(),
+        Error::Utf8(_) => Ending::close(CloseCode::Invalid, "text frames are UTF-8"),
+        Error::Protocol(_) => Ending::close(CloseCode::Protocol, "not a WebSocket frame"),
+        _ => Ending::Gone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_auth_carries_its_id_where_one_can_be_read() {
+        let id = "0f".repeat(32);
+        let answer = no_auth(&format!(r#"{{"id":"{id}","kind":22242}}"#));
+        assert!(
+            answer.starts_with(&format!(r#"["OK","{id}",false,"invalid: "#)),
+            "{answer}"
+        );
+        assert!(no_auth("{}").starts_with(r#"["NOTICE","invalid: "#));
+    }
+}

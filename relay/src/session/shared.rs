@@ -1,0 +1,109 @@
+//! What all sessions share.
+
+use crate::{
+    clock::Clock,
+    hub::{Flow, Hub},
+    metrics::Metrics,
+    pool::Pool,
+    role::Role,
+    store::Store,
+};
+use arc_swap::ArcSwap;
+use relay_config::Hot;
+use std::{fmt, io, sync::Arc, thread, time::Duration};
+use tokio::sync::Semaphore;
+
+/// KiB of events that may be between all sessions and the end of their fan-out: on the verify threads, in the writer's
+/// queue, in the hub's. Who finds no room stops reading its socket.
+const FLOW: usize = 64 << 10;
+
+/// What the process has ready before the first session begins.
+pub struct Parts {
+    /// The open store.
+    pub store: Store,
+    /// The configuration in force; each message takes one snapshot.
+    pub hot: Arc<ArcSwap<Hot>>,
+    /// What the role of this process decides.
+    pub role: Arc<dyn Role>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Where everything is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// What all sessions share.
+pub struct Shared {
+    pub(super) store: Store,
+    pub(super) hub: Hub,
+    pub(super) hot: Arc<ArcSwap<Hot>>,
+    pub(super) role: Arc<dyn Role>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) verifiers: Pool,
+    pub(super) readers: Pool,
+    pub(super) flow: Flow,
+    pub(super) pace: Pace,
+}
+
+/// How often, how long and how soon.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Between two WebSocket pings; who leaves two of them unanswered is dropped.
+    pub ping: Duration,
+    /// After a delivery was flushed, the next one waits for company until this time is over.
+    pub rest: Duration,
+    /// Who takes nothing for this long is dropped.
+    pub stall: Duration,
+    /// How long a goodbye may take.
+    pub goodbye: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            ping: Duration::from_secs(30),
+            rest: Duration::from_millis(4),
+            stall: Duration::from_secs(60),
+            goodbye: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Shared {
+    /// Starts the hub and the pools, one verify and one read thread per core, and makes the hub listen to the store.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(parts: Parts) -> io::Result<Arc<Self>> {
+        Self::start_at_pace(parts, Pace::default())
+    }
+
+    /// The same at another pace, for tests.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start_at_pace(parts: Parts, pace: Pace) -> io::Result<Arc<Self>> {
+        let cores = thread::available_parallelism().map_or(2, usize::from);
+        let flow = Arc::new(Semaphore::new(FLOW));
+        let hub = Hub::start(Arc::clone(&flow), Arc::clone(&parts.metrics))?;
+        parts.store.listen(Arc::new(hub.clone()));
+        Ok(Arc::new(Self {
+            store: parts.store,
+            hub,
+            hot: parts.hot,
+            role: parts.role,
+            clock: parts.clock,
+            metrics: parts.metrics,
+            verifiers: Pool::start("verify", cores)?,
+            readers: Pool::start("read", cores)?,
+            flow,
+            pace,
+        }))
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("Shared").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,500 @@
+//! REQ: stored events in slices, one EOSE, then what arrives; nothing lost, nothing twice.
+//!
+//! A subscription registers in the hub first and keeps what arrives in a buffer. Its first slice's read transaction fixes
+//! the number N: stored rows count up to N, the buffer after N. A buffer that grows too large is thrown away and refilled
+//! from the log. Slices are read on the read threads, and only while the outbox has room: so only live delivery can fill it.
+
+use super::{
+    mailbox::{Letter, Mailbox},
+    outbox::Outbox,
+    shared::Shared,
+};
+use crate::{
+    hub::{Delivery, Key, Recipient, recipient::Taken},
+    metrics::Limited,
+    store::{Committed, Query, ReadError, Row, Step, Tail},
+    wire::{Event, Filter, SubscriptionId, Verdict, reply, reply::Completeness},
+};
+use std::{
+    collections::VecDeque,
+    mem,
+    ops::ControlFlow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio_tungstenite::tungstenite::Message;
+
+/// The longest that one slice holds a read transaction.
+pub(super) const SLICE: Duration = Duration::from_millis(2);
+
+/// Bytes of frames after which a slice ends.
+const SLICE_BYTES: usize = 128 << 10;
+
+/// Slices of one session that may be on the read threads at a time.
+const SIDE_BY_SIDE: usize = 4;
+
+/// Bytes of event text that one subscription keeps while its stored events are read.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// A live delivery was lost because the client does not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SlowReader;
+
+/// One open subscription.
+pub(super) struct Subscription {
+    pub(super) key: Key,
+    pub(super) id: SubscriptionId,
+    /// Everything up to here was sent, or did not match.
+    after: Committed,
+    /// `None`: live.
+    catching_up: Option<Box<CatchingUp>>,
+}
+
+/// A subscription whose stored events are not all sent.
+struct CatchingUp {
+    filters: Arc<[Filter]>,
+    /// `None` while it is on a read thread.
+    scan: Option<Box<Scan>>,
+    buffer: Vec<Delivery>,
+    bytes: usize,
+    /// The buffer overflowed: what arrived must be read from the log.
+    missed: bool,
+}
+
+impl CatchingUp {
+    fn keep(&mut self, delivery: Delivery) {
+        self.bytes += delivery.bytes();
+        if self.missed || self.bytes > BUFFER_BYTES {
+            self.miss();
+        } else {
+            self.buffer.push(delivery);
+        }
+    }
+
+    fn miss(&mut self) {
+        self.missed = true;
+        self.buffer = Vec::new();
+        self.bytes = 0;
+    }
+}
+
+/// The reading of stored events, which travels between the session and the read threads.
+pub(super) struct Scan {
+    key: Key,
+    id: SubscriptionId,
+    source: Source,
+    /// What the last slice found.
+    frames: Vec<Message>,
+    spent: Duration,
+    allowed: Duration,
+    begun: Instant,
+    state: State,
+}
+
+enum Source {
+    /// What the filters ask for.
+    Stored(Query),
+    /// What a full buffer could not keep.
+    Missed(Missed),
+}
+
+struct Missed {
+    tail: Tail,
+    upto: Committed,
+    filters: Arc<[Filter]>,
+    recipient: Arc<Recipient>,
+}
+
+impl Missed {
+    /// What the hub would have delivered.
+    fn slice(&mut self, out: &mut Slice<'_>) -> Result<Step, ReadError> {
+        let (filters, recipient) = (&self.filters, &self.recipient);
+        let wanted = |row: &Row<'_>| {
+            let text = str::from_utf8(row.text()).ok();
+            let event = text.and_then(|text| Event::read(text).ok());
+            event.is_some_and(|event| filters.iter().any(|filter| filter.matches(&event)))
+        };
+        self.tail.slice(SLICE, &mut |row| {
+            if recipient.may_read(row.kind()) && wanted(row) {
+                out.take(row)
+            } else {
+                ControlFlow::Continue(())
+            }
+        })
+    }
+}
+
+enum State {
+    More,
+    Done { cut: bool },
+    Failed,
+}
+
+impl Scan {
+    /// Reads one slice, on a read thread.
+    fn run(&mut self) {
+        let begun = Instant::now();
+        let mut slice = Slice {
+            id: &self.id,
+            frames: &mut self.frames,
+            bytes: 0,
+        };
+        let step = match &mut self.source {
+            Source::Stored(query) => query.slice(SLICE, &mut |row| slice.take(row)),
+            Source::Missed(missed) => missed.slice(&mut slice),
+        };
+        self.spent += begun.elapsed();
+        self.state = self.next_state(step);
+    }
+
+    /// Missed events are owed to the client: only stored ones are cut when time is up.
+    fn next_state(&self, step: Result<Step, ReadError>) -> State {
+        let out_of_time = matches!(self.source, Source::Stored(_)) && self.spent >= self.allowed;
+        match step {
+            Ok(Step::Done { cut }) => State::Done { cut },
+            Ok(Step::More) if out_of_time => State::Done { cut: true },
+            Ok(Step::More) => State::More,
+            Err(error) => {
+                tracing::error!(%error, "a query could not be read");
+                State::Failed
+            }
+        }
+    }
+}
+
+/// The frames of one slice.
+struct Slice<'a> {
+    id: &'a SubscriptionId,
+    frames: &'a mut Vec<Message>,
+    bytes: usize,
+}
+
+impl Slice<'_> {
+    fn take(&mut self, row: &Row<'_>) -> ControlFlow<()> {
+        let frame = Message::text(reply::event(self.id, row.text()));
+        self.bytes += frame.len();
+        self.frames.push(frame);
+        if self.bytes < SLICE_BYTES {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    }
+}
+
+/// The subscriptions of one session, in the order of their keys.
+pub(super) struct Subscriptions {
+    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox>,
+    open: Vec<Subscription>,
+    /// Those with a slice to read, the one that waited longest first.
+    waiting: VecDeque<Key>,
+    running: usize,
+}
+
+impl Subscriptions {
+    pub(super) fn new(shared: Arc<Shared>, mailbox: Arc<Mailbox>) -> Self {
+        Self {
+            shared,
+            mailbox,
+            open: Vec::new(),
+            waiting: VecDeque::new(),
+            running: 0,
+        }
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&Subscription> {
+        let at = self.position(key)?;
+        self.open.get(at)
+    }
+
+    fn position(&self, key: Key) -> Option<usize> {
+        self.open.binary_search_by_key(&key, |open| open.key).ok()
+    }
+
+    fn get_mut(&mut self, key: Key) -> Option<&mut Subscription> {
+        let at = self.position(key)?;
+        self.open.get_mut(at)
+    }
+
+    /// Begins a subscription, or begins it again: the same id replaces, also with the same filters (NIP-01).
+    pub(super) fn begin(
+        &mut self,
+        id: SubscriptionId,
+        mut filters: Vec<Filter>,
+        outbox: &mut Outbox,
+    ) {
+        self.end(&id);
+        let hot = self.shared.hot.load_full();
+        if let Err(verdict) = self.admit(&filters, hot.limits.subscriptions.len()) {
+            return outbox.say(reply::closed(&id, &verdict));
+        }
+        clamp(&mut filters, hot.limits.limit.get());
+        let filters: Arc<[Filter]> = filters.into();
+        let recipient = Arc::clone(&self.mailbox.recipient);
+        let key = self
+            .shared
+            .hub
+            .subscribe(Arc::clone(&recipient), Arc::clone(&filters));
+        let mut subscription = Subscription {
+            key,
+            id,
+            after: Committed::NONE,
+            catching_up: None,
+        };
+        let stored = with_stored_events(&filters);
+        if stored.is_empty() {
+            subscription.after = self.shared.store.committed();
+            let nothing = filters.iter().all(Filter::matches_nothing);
+            outbox.say(reply::eose(&subscription.id, completeness(!nothing)));
+        } else {
+            let source = Source::Stored(self.shared.store.query(stored, recipient));
+            let scan = scan(&subscription, source, hot.limits.query_time.get());
+            subscription.catching_up = Some(Box::new(CatchingUp {
+                filters,
+                scan: Some(scan),
+                buffer: Vec::new(),
+                bytes: 0,
+                missed: false,
+            }));
+            self.waiting.push_back(key);
+        }
+        self.open.push(subscription);
+        self.shared.metrics.active_subscriptions.inc();
+    }
+
+    fn admit(&self, filters: &[Filter], most: usize) -> Result<(), Verdict> {
+        if self.open.len() >= most {
+            self.shared.metrics.limited(Limited::Subscriptions);
+            return Err(Verdict::rate_limited(format!(
+                "at most {most} subscriptions are open at a time, close one first"
+            )));
+        }
+        self.shared.role.admit(filters)
+    }
+
+    /// Ends a subscription, if it is open.
+    pub(super) fn end(&mut self, id: &SubscriptionId) {
+        if let Some(at) = self.open.iter().position(|open| open.id == *id) {
+            let subscription = self.open.remove(at);
+            self.leave(subscription.key);
+        }
+    }
+
+    fn leave(&self, key: Key) {
+        self.shared.hub.unsubscribe(key);
+        self.shared.metrics.active_subscriptions.dec();
+    }
+
+    /// Hands slices to the read threads while the outbox has room for what they find.
+    pub(super) fn start_slices(&mut self, outbox: &Outbox) {
+        while self.running < SIDE_BY_SIDE && outbox.has_room() {
+            let Some(key) = self.waiting.pop_front() else {
+                // An idle session keeps no buffer.
+                self.waiting = VecDeque::new();
+                return;
+            };
+            let catching_up = self.get_mut(key).and_then(|open| open.catching_up.as_mut());
+            if let Some(mut scan) = catching_up.and_then(|catching_up| catching_up.scan.take()) {
+                self.running += 1;
+                let mailbox = Arc::clone(&self.mailbox);
+                self.shared.readers.run(move || {
+                    scan.run();
+                    mailbox.leave(Letter::Scanned(scan));
+                });
+            }
+        }
+    }
+
+    /// A slice came back.
+    pub(super) fn scanned(&mut self, mut scan: Box<Scan>, outbox: &mut Outbox) {
+        self.running -= 1;
+        let key = scan.key;
+        let Some(at) = self.position(key) else {
+            return;
+        };
+        for frame in mem::take(&mut scan.frames) {
+            outbox.stored(key, frame);
+        }
+        match scan.state {
+            State::More => {
+                if let Some(catching_up) = &mut self.open[at].catching_up {
+                    catching_up.scan = Some(scan);
+                    self.waiting.push_back(key);
+                }
+            }
+            State::Done { cut } => self.read_to_the_end(at, &scan, cut, outbox),
+            State::Failed => {
+                let subscription = self.open.remove(at);
+                self.leave(key);
+                let verdict = Verdict::error("the stored events could not be read");
+                outbox.say(reply::closed(&subscription.id, &verdict));
+            }
+        }
+    }
+
+    /// Everything stored was sent: EOSE, then what arrived meanwhile.
+    fn read_to_the_end(&mut self, at: usize, scan: &Scan, cut: bool, outbox: &mut Outbox) {
+        let subscription = &mut self.open[at];
+        match &scan.source {
+            Source::Stored(query) => {
+                let seconds = scan.begun.elapsed().as_secs_f64();
+                self.shared.metrics.query_duration.observe(seconds);
+                subscription.after = query.snapshot().unwrap_or(Committed::NONE);
+                outbox.say(reply::eose(&subscription.id, completeness(cut)));
+            }
+            Source::Missed(missed) => subscription.after = missed.upto,
+        }
+        let missed = subscription
+            .catching_up
+            .as_ref()
+            .is_some_and(|catching_up| catching_up.missed);
+        if missed {
+            self.refill(at);
+        } else {
+            subscription.go_live(outbox);
+        }
+    }
+
+    /// Reads what the buffer could not keep from the log. The buffer begins anew first: what is announced from here on is
+    /// in it, and what was committed before has a number up to `upto`.
+    fn refill(&mut self, at: usize) {
+        let subscription = &mut self.open[at];
+        let Some(catching_up) = &mut subscription.catching_up else {
+            return;
+        };
+        catching_up.missed = false;
+        let filters = Arc::clone(&catching_up.filters);
+        let upto = self.shared.store.committed();
+        let missed = Missed {
+            tail: self.shared.store.tail(subscription.after, upto),
+            upto,
+            filters,
+            recipient: Arc::clone(&self.mailbox.recipient),
+        };
+        let scan = scan(subscription, Source::Missed(missed), Duration::MAX);
+        if let Some(catching_up) = &mut subscription.catching_up {
+            catching_up.scan = Some(scan);
+        }
+        self.waiting.push_back(subscription.key);
+    }
+
+    /// Live events that the hub put down.
+    ///
+    /// # Errors
+    /// When one for a live subscription was lost.
+    pub(super) fn deliver(&mut self, taken: Taken, outbox: &mut Outbox) -> Result<(), SlowReader> {
+        for delivery in taken.deliveries {
+            if let Some(subscription) = self.get_mut(delivery.subscription) {
+                subscription.hear(delivery, outbox);
+            }
+        }
+        for key in taken.lost {
+            match self.get_mut(key).map(|open| &mut open.catching_up) {
+                Some(Some(catching_up)) => catching_up.miss(),
+                Some(None) => return Err(SlowReader),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The ids of all open subscriptions.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &SubscriptionId> {
+        self.open.iter().map(|open| &open.id)
+    }
+}
+
+impl Drop for Subscriptions {
+    fn drop(&mut self) {
+        self.open.iter().for_each(|open| self.leave(open.key));
+    }
+}
+
+impl Subscription {
+    fn hear(&mut self, delivery: Delivery, outbox: &mut Outbox) {
+        if let Some(catching_up) = &mut self.catching_up {
+            catching_up.keep(delivery);
+        } else if self.is_news(&delivery) {
+            outbox.live(delivery);
+        }
+    }
+
+    /// Was it committed after what was sent? Ephemeral events always are news.
+    fn is_news(&self, delivery: &Delivery) -> bool {
+        delivery.number.is_none_or(|number| number > self.after)
+    }
+
+    fn go_live(&mut self, outbox: &mut Outbox) {
+        if let Some(caught_up) = self.catching_up.take() {
+            let buffer = caught_up.buffer.into_iter();
+            buffer
+                .filter(|delivery| self.is_news(delivery))
+                .for_each(|delivery| outbox.live(delivery));
+        }
+    }
+}
+
+fn scan(subscription: &Subscription, source: Source, allowed: Duration) -> Box<Scan> {
+    Box::new(Scan {
+        key: subscription.key,
+        id: subscription.id.clone(),
+        source,
+        frames: Vec::new(),
+        spent: Duration::ZERO,
+        allowed,
+        begun: Instant::now(),
+        state: State::More,
+    })
+}
+
+/// `limit` is clamped silently, and is the most when it is absent (NIP-01).
+pub(super) fn clamp(filters: &mut [Filter], most: u64) {
+    for filter in filters {
+        filter.limit = Some(filter.limit.map_or(most, |limit| limit.min(most)));
+    }
+}
+
+/// Those filters that ask for stored events: `limit` 0 asks for live ones only.
+fn with_stored_events(filters: &[Filter]) -> Arc<[Filter]> {
+    let asks = |filter: &&Filter| filter.limit != Some(0) && !filter.matches_nothing();
+    filters.iter().filter(asks).cloned().collect()
+}
+
+fn completeness(cut: bool) -> Completeness {
+    if cut {
+        Completeness::More
+    } else {
+        Completeness::Finish
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filters(texts: &[&str]) -> Vec<Filter> {
+        texts
+            .iter()
+            .map(|text| Filter::read(text).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_limit_is_clamped_silently_and_an_absent_one_is_the_most() {
+        let mut filters = filters(&["{}", r#"{"limit":7}"#, r#"{"limit":501}"#, r#"{"limit":0}"#]);
+        clamp(&mut filters, 500);
+        let limits: Vec<_> = filters.iter().map(|filter| filter.limit.unwrap()).collect();
+        assert_eq!(limits, [500, 7, 500, 0]);
+    }
+
+    #[test]
+    fn filters_that_ask_for_nothing_stored_are_not_read() {
+        let filters = filters(&[
+            r#"{"limit":0}"#,
+            r#"{"ids":[]}"#,
+            r#"{"kinds":[1],"limit":1}"#,
+        ]);
+        assert_eq!(with_stored_events(&filters).len(), 1);
+    }
+}

@@ -1,0 +1,278 @@
+//! A relay without its HTTP part: sessions over real WebSockets on 127.0.0.1, and a client that speaks raw frames.
+
+#![allow(dead_code, clippy::unwrap_used)] // each suite uses its part; a test may end with a panic
+
+use arc_swap::ArcSwap;
+use futures::{SinkExt, StreamExt};
+use nostr_fleet_relay::{
+    clock::SystemClock,
+    drain::Drain,
+    metrics::Metrics,
+    role::Relay,
+    session::{self, Pace, Parts, Peer, Shared},
+    sign::Signer,
+    store::{Options, Store},
+};
+use relay_config::Hot;
+use serde_json::Value;
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tempfile::TempDir;
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::timeout,
+};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, client_async,
+    tungstenite::{Message, protocol::CloseFrame},
+};
+
+/// How long a test waits for something that must happen.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a test waits for something that must not.
+pub const QUIET: Duration = Duration::from_millis(150);
+
+/// A running relay in a directory of its own.
+pub struct TestRelay {
+    pub shared: Arc<Shared>,
+    pub store: Store,
+    pub hot: Arc<ArcSwap<Hot>>,
+    pub metrics: Arc<Metrics>,
+    pub drain: Drain,
+    pub address: SocketAddr,
+    _dir: TempDir,
+}
+
+impl TestRelay {
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}, Pace::default()).await
+    }
+
+    /// A relay with other limits.
+    pub async fn limited(change: impl FnOnce(&mut Hot)) -> Self {
+        Self::start_with(change, Pace::default()).await
+    }
+
+    pub async fn start_with(change: impl FnOnce(&mut Hot), pace: Pace) -> Self {
+        let dir = TempDir::new().unwrap();
+        let options = Options::new(dir.path().join("data"), dir.path().join("run"));
+        std::fs::create_dir_all(&options.runtime_dir).unwrap();
+        let store = Store::open(options).unwrap();
+        let mut hot = Hot::default();
+        change(&mut hot);
+        let hot = Arc::new(ArcSwap::from_pointee(hot));
+        let metrics = Arc::new(Metrics::new());
+        let parts = Parts {
+            store: store.clone(),
+            hot: Arc::clone(&hot),
+            role: Arc::new(Relay),
+            clock: Arc::new(SystemClock),
+            metrics: Arc::clone(&metrics),
+        };
+        let shared = Shared::start_at_pace(parts, pace).unwrap();
+        let drain = Drain::new(Duration::from_millis(300));
+        let listener = narrow_listener();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(accept(listener, Arc::clone(&shared), drain.clone()));
+        Self {
+            shared,
+            store,
+            hot,
+            metrics,
+            drain,
+            address,
+            _dir: dir,
+        }
+    }
+
+    pub async fn connect(&self) -> Client {
+        Client::connect(self.address).await
+    }
+}
+
+/// Accepted sockets take little at a time, so that a client that does not read is felt soon.
+fn narrow_listener() -> TcpListener {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(16 << 10).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket.listen(1024).unwrap()
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, drain: Drain) {
+    loop {
+        let (stream, address) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (shared, drain) = (Arc::clone(&shared), drain.clone());
+        tokio::spawn(async move {
+            let _counted = drain.session();
+            let config = session::websocket_config(262_144);
+            let socket = tokio_tungstenite::accept_async_with_config(stream, Some(config))
+                .await
+                .unwrap();
+            let peer = Peer {
+                address: address.ip(),
+            };
+            session::run(shared, socket, peer, drain.signal()).await;
+        });
+    }
+}
+
+/// A client that sends and receives frames as they are.
+pub struct Client {
+    pub socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl Client {
+    pub async fn connect(address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 << 10).unwrap();
+        let stream = socket.connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let stream = MaybeTlsStream::Plain(stream);
+        let (socket, _) = client_async(format!("ws://{address}/"), stream)
+            .await
+            .unwrap();
+        Self { socket }
+    }
+
+    pub async fn say(&mut self, text: impl Into<String>) {
+        self.socket.send(Message::text(text.into())).await.unwrap();
+    }
+
+    /// Several messages in one write.
+    pub async fn say_all(&mut self, texts: impl IntoIterator<Item = String>) {
+        for text in texts {
+            self.socket.feed(Message::text(text)).await.unwrap();
+        }
+        self.socket.flush().await.unwrap();
+    }
+
+    /// The next text, as it is.
+    pub async fn hear_text(&mut self) -> String {
+        loop {
+            let message = timeout(PATIENCE, self.socket.next()).await;
+            let message = message.expect("the relay says nothing");
+            match message.expect("the connection ended").unwrap() {
+                Message::Text(text) => return text.as_str().to_owned(),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+    }
+
+    /// The next text, as JSON.
+    pub async fn hear(&mut self) -> Value {
+        let text = self.hear_text().await;
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"))
+    }
+
+    /// Everything up to a message of this verb, included.
+    pub async fn hear_until(&mut self, verb: &str) -> Vec<Value> {
+        let mut heard = Vec::new();
+        loop {
+            let message = self.hear().await;
+            let last = message[0] == verb;
+            heard.push(message);
+            if last {
+                return heard;
+            }
+        }
+    }
+
+    /// Nothing is heard for a while.
+    pub async fn hears_nothing(&mut self) {
+        if let Ok(heard) = timeout(QUIET, self.hear_text()).await {
+            panic!("unexpected {heard}");
+        }
+    }
+
+    /// The close frame, after any texts, which are given back too.
+    pub async fn hear_close(&mut self) -> (Vec<String>, Option<CloseFrame>) {
+        let mut texts = Vec::new();
+        loop {
+            let message = timeout(PATIENCE, self.socket.next()).await;
+            match message.expect("the relay does not close") {
+                Some(Ok(Message::Text(text))) => texts.push(text.as_str().to_owned()),
+                Some(Ok(Message::Close(frame))) => return (texts, frame),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => panic!("no close frame but {error}"),
+                None => panic!("no close frame"),
+            }
+        }
+    }
+
+    /// Publishes all at once; every one must be taken.
+    pub async fn publish_all(&mut self, events: &[String]) {
+        let messages = events.iter().map(|event| format!(r#"["EVENT",{event}]"#));
+        let mut sent = 0;
+        // In portions: answers that nobody reads would hold up the relay.
+        for message in messages.collect::<Vec<_>>().chunks(32) {
+            self.say_all(message.iter().cloned()).await;
+            for _ in message {
+                let ok = self.hear().await;
+                let expected = serde_json::json!(["OK", id(&events[sent]), true, ""]);
+                assert_eq!(ok, expected);
+                sent += 1;
+            }
+        }
+    }
+
+    /// Publishes and gives back the rest of the OK after its id.
+    pub async fn publish(&mut self, event: &str) -> (bool, String) {
+        self.say(format!(r#"["EVENT",{event}]"#)).await;
+        let ok = self.hear().await;
+        assert_eq!(ok[0], "OK", "{ok}");
+        assert_eq!(ok[1], id(event), "{ok}");
+        (ok[2].as_bool().unwrap(), ok[3].as_str().unwrap().to_owned())
+    }
+
+    /// Subscribes and gives back the stored events and EOSE's hint.
+    pub async fn stored(&mut self, subscription: &str, filters: &str) -> (Vec<Value>, String) {
+        self.say(format!(r#"["REQ","{subscription}",{filters}]"#))
+            .await;
+        let mut heard = self.hear_until("EOSE").await;
+        let eose = heard.pop().unwrap();
+        assert_eq!(eose[1], subscription);
+        let events = heard.into_iter().map(|message| {
+            assert_eq!(
+                (&message[0], &message[1]),
+                (&"EVENT".into(), &subscription.into())
+            );
+            message[2].clone()
+        });
+        (events.collect(), eose[2][0].as_str().unwrap().to_owned())
+    }
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
+
+/// A signed note of the author of this number, made now.
+pub fn note(author: u64, content: &str) -> String {
+    event(author, 1, &[], content)
+}
+
+pub fn event(author: u64, kind: u16, tags: &[&[&str]], content: &str) -> String {
+    Signer::from_seed(author).event(now(), kind, tags, content)
+}
+
+pub fn event_at(author: u64, kind: u16, created_at: u64, content: &str) -> String {
+    Signer::from_seed(author).event(created_at, kind, &[], content)
+}
+
+pub fn pubkey(author: u64) -> String {
+    Signer::from_seed(author).public_key().to_string()
+}
+
+pub fn id(event: &str) -> String {
+    let event: Value = serde_json::from_str(event).unwrap();
+    event["id"].as_str().unwrap().to_owned()
+}
