@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/fleet.sh
 RELAY_BINARY=${CARGO_TARGET_DIR:-$CACHE/target}/$(uname -m)-unknown-linux-gnu/release/relay
+NAMESPACE=nostr-demo
 NAME=town
 COUNT=1500
 WORK=$(mktemp -d)
@@ -13,7 +14,14 @@ FORWARD=""
 trap 'rm -rf "$WORK"; [ -z "$FORWARD" ] || kill "$FORWARD"' EXIT
 
 step() { printf '\n[%3d s] %s\n' "$SECONDS" "$*"; }
+k() { kubectl --namespace "$NAMESPACE" "$@"; }
 indent() { sed 's/^/        /'; }
+
+fresh_namespace() { # the demo's own: what an earlier one left would be found among the events
+  kubectl delete namespace "$NAMESPACE" --ignore-not-found >/dev/null
+  kubectl create namespace "$NAMESPACE" >/dev/null
+  kubectl label namespace "$NAMESPACE" pod-security.kubernetes.io/enforce=restricted >/dev/null
+}
 
 make_events() { # prints the file's name
   if [ -n "${EVENTS:-}" ]; then
@@ -27,7 +35,7 @@ make_events() { # prints the file's name
 
 relay_url() { # how this host reaches the relay; without a route to the Service: through the API server
   if [ -n "${E2E_LOCAL:-}" ]; then
-    echo "ws://$(kubectl get service "$NAME" -o jsonpath='{.spec.clusterIP}'):8080"
+    echo "ws://$(k get service "$NAME" -o jsonpath='{.spec.clusterIP}'):8080"
   else
     echo "ws://127.0.0.1:18080"
   fi
@@ -36,26 +44,25 @@ relay_url() { # how this host reaches the relay; without a route to the Service:
 forward() { # again after each kill: forwarding ends with the pod
   [ -z "${E2E_LOCAL:-}" ] || return 0
   [ -z "$FORWARD" ] || kill "$FORWARD" 2>/dev/null || true
-  kubectl port-forward "pod/$NAME-0" 18080:8080 >/dev/null &
+  k port-forward "pod/$NAME-0" 18080:8080 >/dev/null &
   FORWARD=$!
   sleep 2
 }
 
-wait_until_ready() { kubectl wait --for=condition=Ready "nrelay/$NAME" --timeout=180s >/dev/null; }
+wait_until_ready() { k wait --for=condition=Ready "nrelay/$NAME" --timeout=180s >/dev/null; }
 
 import_events() { # exit code 3: some lines were refused, and the report says why (real events expire, or are replaced)
   "$RELAY_BINARY" import "$EVENTS_FILE" --to "$URL" || [ $? = 3 ]
 }
 
 read_back() { # file: every stored event, one a line, in a fixed order
-  "$RELAY_BINARY" export "$URL" --output "$1.unsorted"
-  sort "$1.unsorted" >"$1"
+  "$RELAY_BINARY" export --from "$URL" | LC_ALL=C sort >"$1"
 }
 
 # Every stored line must be, byte for byte, a line of the file; what is not stored was refused, and import said why.
 compare_with_source() {
-  sort "$EVENTS_FILE" >"$WORK/source"
-  comm -23 "$WORK/stored" "$WORK/source" >"$WORK/foreign"
+  LC_ALL=C sort -u "$EVENTS_FILE" >"$WORK/source"
+  LC_ALL=C comm -23 "$WORK/stored" "$WORK/source" >"$WORK/foreign"
   if [ -s "$WORK/foreign" ]; then
     echo "stored, but not byte for byte as imported:" >&2
     head -3 "$WORK/foreign" >&2
@@ -63,12 +70,19 @@ compare_with_source() {
   fi
 }
 
-kill_the_pod() {
-  local uid
-  uid=$(kubectl get pod "$NAME-0" -o jsonpath='{.metadata.uid}')
-  kubectl delete pod "$NAME-0" --grace-period=0 --force >/dev/null 2>&1
-  until [ "$(kubectl get pod "$NAME-0" -o jsonpath='{.metadata.uid}' 2>/dev/null || true)" != "$uid" ]; do sleep 0.2; done
-  kubectl wait --for=condition=Ready "pod/$NAME-0" --timeout=180s >/dev/null 2>&1 || { sleep 2; kubectl wait --for=condition=Ready "pod/$NAME-0" --timeout=180s >/dev/null; }
+pod_uid() { k get pod "$NAME-0" --ignore-not-found -o jsonpath='{.metadata.uid}'; }
+
+kill_the_pod() { # and waits until another one is ready in its place
+  local killed
+  killed=$(pod_uid)
+  k delete pod "$NAME-0" --grace-period=0 --force >/dev/null 2>&1
+  until [ -n "$(pod_uid)" ] && [ "$(pod_uid)" != "$killed" ]; do sleep 0.2; done
+  k wait --for=condition=Ready "pod/$NAME-0" --timeout=180s >/dev/null
+}
+
+seconds_since() { # nanoseconds at the start
+  local ms=$((($(date +%s%N) - $1) / 1000000))
+  printf '%d.%03d s' $((ms / 1000)) $((ms % 1000))
 }
 
 step "a cluster and images (the first time this builds Kubernetes and the two programs: about 20 minutes)"
@@ -80,12 +94,13 @@ without_proxy
 step "CRDs and operator: kubectl apply -k config/default"
 e2e/install.sh | indent
 
-step "kubectl apply -f config/samples/nostrrelay.yaml"
+step "kubectl apply -f config/samples/nostrrelay.yaml, in namespace $NAMESPACE"
+fresh_namespace
 began=$(date +%s%N)
-kubectl apply -f config/samples/nostrrelay.yaml | indent
+k apply -f config/samples/nostrrelay.yaml | indent
 wait_until_ready
-ready_ms=$((($(date +%s%N) - began) / 1000000))
-kubectl get nrelay "$NAME" | indent
+ready_time=$(seconds_since "$began")
+k get nrelay "$NAME" | indent
 
 step "events in, over WebSocket"
 EVENTS_FILE=$(make_events)
@@ -93,7 +108,7 @@ forward
 URL=$(relay_url)
 began=$(date +%s%N)
 import_events
-import_ms=$((($(date +%s%N) - began) / 1000000))
+import_time=$(seconds_since "$began")
 
 step "events out again, compared byte for byte"
 read_back "$WORK/stored"
@@ -107,7 +122,7 @@ step "killing the pod"
 began=$(date +%s%N)
 kill_the_pod
 wait_until_ready
-back_ms=$((($(date +%s%N) - began) / 1000000))
+back_time=$(seconds_since "$began")
 forward
 read_back "$WORK/after"
 cmp "$WORK/stored" "$WORK/after"
@@ -116,17 +131,17 @@ echo "a new pod serves the same $stored events" | indent
 cat <<TEXT
 
 Done in $SECONDS s. The cluster stays up.
-  apply -> Ready              $((ready_ms / 1000)).$(printf %03d $((ready_ms % 1000))) s
-  import of $offered events       $((import_ms / 1000)).$(printf %03d $((import_ms % 1000))) s over WebSocket, each OK after its commit
+  apply -> Ready              $ready_time
+  import of $offered events       $import_time over WebSocket, each OK after its commit
   stored, and after the kill  $stored = $(wc -l <"$WORK/after"), equal byte for byte
-  killed -> Ready again       $((back_ms / 1000)).$(printf %03d $((back_ms % 1000))) s
+  killed -> Ready again       $back_time
 
 Look further:
   export KUBECONFIG=$KUBECONFIG PATH=$BIN:\$PATH
-  kubectl get nrelay,statefulset,pod,service,networkpolicy,pvc
-  kubectl describe nrelay $NAME
-  kubectl logs $NAME-0
-  kubectl logs -n nostr-fleet-system deploy/nostr-fleet-operator
+  kubectl -n $NAMESPACE get nrelay,statefulset,pod,service,networkpolicy,pvc
+  kubectl -n $NAMESPACE describe nrelay $NAME
+  kubectl -n $NAMESPACE logs $NAME-0
+  kubectl -n nostr-fleet-system logs deploy/nostr-fleet-operator
   $RELAY_BINARY health $URL
   make cluster-down             # stops it; PURGE=1 also forgets it
 TEXT

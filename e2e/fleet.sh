@@ -6,6 +6,15 @@
 . e2e/cluster/prerequisites.sh
 . e2e/images/names.sh
 
+# Tests run in their crate's directory: what the caller named must be found from there too.
+absolute() { # name of a variable that may hold a path
+  local path=${!1:-}
+  [ -z "$path" ] || export "$1=$(realpath "$path")"
+}
+
+absolute EVENTS
+absolute E2E_KUBECONFIG
+
 cluster_and_images() {
   e2e/cluster/ensure.sh
   [ -z "${E2E_KUBECONFIG:-}" ] || return 0

@@ -23,7 +23,7 @@ pack() { # program: prints the image's name
   echo "$name"
 }
 
-RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --release --locked --workspace --target "$TARGET" >&2
+RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --workspace --target "$TARGET" >&2
 mkdir -p "$PACKED"
 names=$(mktemp)
 for program in $PACKED_PROGRAMS; do
