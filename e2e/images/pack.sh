@@ -7,8 +7,7 @@ cd "$(dirname "$0")/../.."
 . e2e/cluster/env.sh
 . e2e/cluster/prerequisites.sh
 . e2e/images/names.sh
-need_rust
-need_packages gcc libc6-dev python3
+need_packages python3
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 TARGET=$(uname -m)-unknown-linux-gnu
 
@@ -23,7 +22,7 @@ pack() { # program: prints the image's name
   echo "$name"
 }
 
-RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --workspace --target "$TARGET" >&2
+e2e/images/static.sh
 mkdir -p "$PACKED"
 names=$(mktemp)
 for program in $PACKED_PROGRAMS; do

@@ -7,7 +7,7 @@ use crate::{
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::{Api, api::DeleteParams};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 impl Scene {
     /// The pods of this namespace.
@@ -56,10 +56,18 @@ impl Scene {
 
     /// The Service's cluster address.
     pub async fn service_address(&self, name: &str) -> Result<IpAddr> {
-        let services: Api<Service> = Api::namespaced(self.cluster.client.clone(), &self.namespace);
-        let service = services.get(name).await?;
-        let ip = service
-            .spec
+        self.cluster_ip(&self.namespace, name).await
+    }
+
+    /// Where pods find the API server.
+    pub async fn api_server_address(&self) -> Result<SocketAddr> {
+        Ok((self.cluster_ip("default", "kubernetes").await?, 443).into())
+    }
+
+    async fn cluster_ip(&self, namespace: &str, name: &str) -> Result<IpAddr> {
+        let services: Api<Service> = Api::namespaced(self.cluster.client.clone(), namespace);
+        let spec = services.get(name).await?.spec;
+        let ip = spec
             .and_then(|spec| spec.cluster_ip)
             .context("the Service has no address")?;
         Ok(ip.parse()?)

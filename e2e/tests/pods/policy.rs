@@ -109,7 +109,7 @@ async fn a_relay_pod_reaches_nobody() -> Result<()> {
     scene("egress", async |scene| {
         let relay = scene.relay("town", "").await?;
         let listener = scene.listener(7000).await?;
-        let api = "10.96.0.1:443".parse()?;
+        let api = scene.api_server_address().await?;
         ensure!(
             scene.reaches(&anybody(), listener).await?,
             "the listener must listen, or this test proves nothing"
