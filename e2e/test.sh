@@ -24,20 +24,30 @@ workspace_tests() { cargo test --locked --workspace --no-fail-fast; }
 
 pod_tests() { cargo test --locked --workspace "${FEATURES[@]}" --no-fail-fast --test pods -- --test-threads="${POD_TEST_THREADS:-4}"; }
 
+# The test runner's own lines, without the crates that have no tests.
+summary() {
+  grep -E '^test .* FAILED$' "$OUTPUT" || true
+  grep -E '^ +(Running|Doc-tests)|^test result' "$OUTPUT" | awk '/^test result/ {if (!/ 0 passed; 0 failed/) {print name; print} next} {name = $0}'
+}
+
 say "cluster and images"
 cluster_and_images
 say "building the tests"
 build_tests
 (cd e2e/nostr-tools && npm ci --silent --omit=optional --no-fund --no-audit)
 without_proxy
+OUTPUT=$(mktemp)
+trap 'rm -f "$OUTPUT"' EXIT
 failed=0
 if [ "${1:-}" != pods ]; then
   stand_aside
   say "workspace tests"
-  workspace_tests || failed=1
+  workspace_tests 2>&1 | tee -a "$OUTPUT" || failed=1
 fi
 say "installing the operator"
 e2e/install.sh
 say "pod tests"
-pod_tests || failed=1
+pod_tests 2>&1 | tee -a "$OUTPUT" || failed=1
+say "in short, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
+summary
 exit $failed

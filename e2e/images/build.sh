@@ -1,6 +1,6 @@
 #!/bin/bash
 # usage: build.sh
-# Builds Dockerfile.relay and Dockerfile.operator as localhost/nostr-fleet-…:dev and loads them into the local cluster if one runs: with docker where
+# Builds Dockerfile.relay and Dockerfile.operator as localhost/nostr-fleet-…:dev and loads them into the local cluster, at once or when it starts: with docker where
 # its daemon answers, else with buildah and a Rust image made here, without a registry. The build reaches crates as the host does.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -31,11 +31,12 @@ else
   need_root
   e2e/cluster/rust-base.sh
 fi
-mkdir -p "$CACHE/built"
+mkdir -p "$IMAGES" # imported at every start of the cluster
 for program in $PROGRAMS; do
   began=$SECONDS
-  archive=$CACHE/built/$program.tar
+  archive=$IMAGES/$program-dev.tar
   with_$tool "$program" "$archive"
   echo "built $REPOSITORY-$program:dev with $tool in $((SECONDS - began)) s, $(du -h "$archive" | cut -f1)"
   if [ -S "$SOCKET" ]; then e2e/cluster/image-load.sh "$archive"; fi
 done
+[ $tool = docker ] || build rmi --prune >/dev/null 2>&1 || true # what the new ones replaced
