@@ -20,9 +20,9 @@ pub enum Command {
     Run(Box<Run>),
     /// Print the CustomResourceDefinitions
     Crds {
-        /// Write one file each into this directory instead
+        /// Write one file each into this directory instead; may be repeated
         #[arg(long, value_name = "DIR")]
-        write: Option<PathBuf>,
+        write: Vec<PathBuf>,
     },
 }
 

@@ -6,13 +6,13 @@ use nostr_fleet_operator::{
     args::{Cli, Command},
     run,
 };
-use std::{fs, path::Path, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(*args).await,
-        Command::Crds { write } => crds(write.as_deref()),
+        Command::Crds { write } => crds(&write),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -23,14 +23,14 @@ async fn main() -> ExitCode {
     }
 }
 
-fn crds(write: Option<&Path>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+fn crds(write: &[PathBuf]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     for crd in api::crds() {
-        match write {
-            None => print!("---\n{}", api::yaml(&crd)),
-            Some(dir) => {
-                fs::create_dir_all(dir)?;
-                fs::write(dir.join(api::file_name(&crd)), api::yaml(&crd))?;
-            }
+        if write.is_empty() {
+            print!("---\n{}", api::yaml(&crd));
+        }
+        for dir in write {
+            fs::create_dir_all(dir)?;
+            fs::write(dir.join(api::file_name(&crd)), api::yaml(&crd))?;
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The custom resources: data only. Nothing here talks to a cluster or decides anything.
 
+mod lenient;
 pub mod relay;
 pub mod schema;
 pub mod shared;

@@ -4,7 +4,7 @@
 #![allow(clippy::duplicated_attributes)]
 
 use super::{
-    schema,
+    lenient, schema,
     shared::{
         DeletionPolicy, Logging, Network, Operation, PodOptions, Resources, ServiceOptions, Storage,
     },
@@ -98,6 +98,7 @@ pub struct NostrRelaySpec {
     /// Who may reach the pods.
     pub network: Network,
     /// What one client may ask. Hot.
+    #[serde(deserialize_with = "lenient::known")]
     pub limits: Limits,
     /// Log lines.
     pub logging: Logging,
@@ -106,6 +107,7 @@ pub struct NostrRelaySpec {
     /// Labels, placement and stop of the pods.
     pub pod: PodOptions,
     /// What the relay says about itself (NIP-11). Hot.
+    #[serde(deserialize_with = "lenient::known")]
     pub info: Info,
 }
 

@@ -41,25 +41,26 @@ pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, 
     let pods = Api::<Pod>::namespaced(client(), &namespace);
     let claims = Api::<PersistentVolumeClaim>::namespaced(client(), &namespace);
     let sets = Api::<StatefulSet>::namespaced(client(), &namespace);
-    let pods = pods
-        .list(&ours)
-        .await
-        .map_err(Error::of("list", "pods"))?
-        .items;
+    let (pods, claims, stateful_set, class_missing, found) = tokio::try_join!(
+        async { pods.list(&ours).await.map_err(Error::of("list", "pods")) },
+        async {
+            let list = claims.list(&ours).await;
+            list.map_err(Error::of("list", "persistentvolumeclaims"))
+        },
+        async {
+            let set = sets.get_opt(&name).await;
+            set.map_err(Error::of("get", format!("statefulsets {name}")))
+        },
+        class_missing(context, object),
+        inventory::look(context, K::APP, &namespace, &name),
+    )?;
     Ok(Gathered {
-        stateful_set: sets
-            .get_opt(&name)
-            .await
-            .map_err(Error::of("get", format!("statefulsets {name}")))?,
-        claims: claims
-            .list(&ours)
-            .await
-            .map_err(Error::of("list", "persistentvolumeclaims"))?
-            .items,
-        answers: pods::ask_all(&pods).await,
-        class_missing: class_missing(context, object).await?,
-        found: inventory::look(context, K::APP, &namespace, &name).await?,
-        pods,
+        stateful_set,
+        claims: claims.items,
+        answers: pods::ask_all(&pods.items).await,
+        pods: pods.items,
+        class_missing,
+        found,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Context, error::Error};
 use crate::{build::selector_text, names};
+use futures::future::try_join_all;
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{ConfigMap, Service, ServiceAccount},
@@ -66,23 +67,35 @@ pub async fn look(
 ) -> Result<Vec<Found>, Error> {
     let selector = format!("{},{}", selector_text(app, name), names::managed());
     let ours = ListParams::default().labels(&selector);
-    let mut found = Vec::new();
-    for (resource, wanted) in kinds(name) {
-        let api =
-            Api::<DynamicObject>::namespaced_with(context.client.clone(), namespace, &resource);
-        let list = api.list_metadata(&ours).await;
-        let list = list.map_err(Error::of("list", &resource.plural))?.items;
-        let known: Vec<String> = list.iter().map(ResourceExt::name_any).collect();
-        found.extend(list.iter().map(|item| of(&resource, &item.metadata, true)));
-        for name in wanted.iter().filter(|name| !known.contains(name)) {
-            let other = api.get_metadata_opt(name).await;
-            let other = other.map_err(Error::of("get", format!("{} {name}", resource.plural)))?;
-            found.extend(
-                other
-                    .iter()
-                    .map(|item| of(&resource, &item.metadata, false)),
-            );
-        }
+    let looks = kinds(name).into_iter().map(|(resource, wanted)| {
+        let client = context.client.clone();
+        let api = Api::<DynamicObject>::namespaced_with(client, namespace, &resource);
+        look_at(api, resource, wanted, &ours)
+    });
+    Ok(try_join_all(looks).await?.concat())
+}
+
+async fn look_at(
+    api: Api<DynamicObject>,
+    resource: ApiResource,
+    wanted: Vec<String>,
+    ours: &ListParams,
+) -> Result<Vec<Found>, Error> {
+    let list = api.list_metadata(ours).await;
+    let list = list.map_err(Error::of("list", &resource.plural))?.items;
+    let known: Vec<String> = list.iter().map(ResourceExt::name_any).collect();
+    let mut found: Vec<Found> = list
+        .iter()
+        .map(|item| of(&resource, &item.metadata, true))
+        .collect();
+    for name in wanted.iter().filter(|name| !known.contains(name)) {
+        let other = api.get_metadata_opt(name).await;
+        let other = other.map_err(Error::of("get", format!("{} {name}", resource.plural)))?;
+        found.extend(
+            other
+                .iter()
+                .map(|item| of(&resource, &item.metadata, false)),
+        );
     }
     Ok(found)
 }

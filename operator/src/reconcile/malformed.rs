@@ -1,11 +1,7 @@
 //! Objects that passed the API server but cannot be read: an older definition let them in, or a newer one knows more.
 //! Their pods stay as they are; their status says what is wrong.
 
-use super::{
-    Context,
-    error::Error,
-    report::{self, Judgement},
-};
+use super::{Context, error::Error, judge::Judgement, report};
 use crate::{
     api::status::{ConditionType, Reason, Status},
     kinds::Kind,

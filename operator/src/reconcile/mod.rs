@@ -6,12 +6,14 @@ pub mod backoff;
 pub mod error;
 pub mod gather;
 pub mod inventory;
+pub mod judge;
 mod malformed;
 pub mod report;
 pub mod validate;
-mod workload;
+pub mod workload;
 
 use crate::{
+    api::status::{Reason, Status},
     build::{self, Applied, Children, Plan},
     events,
     kinds::Kind,
@@ -125,11 +127,7 @@ async fn work<K: Kind>(object: &K, context: &Context) -> Result<(Gathered, Outco
 }
 
 /// Writes the status if it says anything new, and tells the transitions.
-async fn write_status<K: Kind>(
-    object: &K,
-    context: &Context,
-    status: crate::api::status::Status,
-) -> Result<(), Error> {
+async fn write_status<K: Kind>(object: &K, context: &Context, status: Status) -> Result<(), Error> {
     if report::same(object.status(), &status) {
         return Ok(());
     }
@@ -161,7 +159,8 @@ async fn write_status<K: Kind>(
 /// What no watch would tell is looked at soon, everything else rarely.
 fn next_visit(gathered: &Gathered, outcome: &Outcome) -> Duration {
     let soon = match outcome {
-        Outcome::Refused(_) => Duration::from_secs(60),
+        // Nobody tells us when somebody else's object goes.
+        Outcome::Refused(refusal) if refusal.reason == Reason::NameTaken => Duration::from_secs(10),
         Outcome::Applied(plan, _) if workload::waits_for_configuration(gathered, plan) => {
             Duration::from_secs(5)
         }

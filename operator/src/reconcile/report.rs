@@ -2,13 +2,14 @@
 
 use super::{
     Outcome,
-    error::Error,
+    error::{Class, Error},
     gather::Gathered,
+    judge::{self, Facts, Judgement},
     validate,
-    workload::{self, Workload},
+    workload::Workload,
 };
 use crate::{
-    api::status::{ConditionType, Reason, Status, StorageStatus},
+    api::status::{ConditionType, Status, StorageStatus},
     build::selector_text,
     kinds::Kind,
 };
@@ -18,43 +19,6 @@ use k8s_openapi::{
 };
 use kube::ResourceExt;
 use std::collections::BTreeSet;
-
-/// One judgement about a resource; becomes a condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judgement {
-    /// About what.
-    pub type_: ConditionType,
-    /// Yes, no, or nobody knows.
-    pub holds: Option<bool>,
-    /// Why, in a word.
-    pub reason: Reason,
-    /// Why, in a sentence.
-    pub message: String,
-}
-
-impl Judgement {
-    fn new(
-        type_: ConditionType,
-        holds: impl Into<Option<bool>>,
-        reason: Reason,
-        message: impl Into<String>,
-    ) -> Self {
-        Self {
-            type_,
-            holds: holds.into(),
-            reason,
-            message: message.into(),
-        }
-    }
-}
-
-/// What all judgements look at.
-struct Facts<'a> {
-    gathered: &'a Gathered,
-    outcome: &'a Outcome,
-    workload: Workload,
-    trouble: String,
-}
 
 /// The whole status after a visit.
 pub fn report<K: Kind>(
@@ -68,16 +32,11 @@ pub fn report<K: Kind>(
         _ => gathered.stateful_set.as_ref(),
     };
     let workload = Workload::of(set);
-    let facts = Facts {
-        gathered,
-        outcome,
-        workload,
-        trouble: workload::trouble(gathered),
-    };
+    let facts = Facts::new(gathered, outcome, workload);
     let old = object.status().cloned().unwrap_or_default();
     Status {
         observed_generation: object.meta().generation,
-        conditions: conditions(judge(&facts), &old, object.meta().generation, now),
+        conditions: conditions(judge::judge(&facts), &old, object.meta().generation, now),
         replicas: workload.replicas,
         ready_replicas: workload.ready,
         selector: selector_text(K::APP, &object.name_any()),
@@ -104,7 +63,7 @@ pub fn failed<K: Kind>(object: &K, error: &Error, now: Timestamp) -> Option<Stat
             Judgement::new(ConditionType::Ready, false, reason, &message),
             Judgement::new(ConditionType::Stalled, true, reason, &message),
         ],
-        (false, _) if matches!(class, super::error::Class::Conflict) => return None,
+        (false, _) if matches!(class, Class::Conflict) => return None,
         (false, reason) => vec![Judgement::new(
             ConditionType::Reconciling,
             true,
@@ -188,262 +147,6 @@ fn condition(
         message: judgement.message.chars().take(1024).collect(),
         observed_generation: generation,
         last_transition_time: before.map_or(Time(now), |old| old.last_transition_time.clone()),
-    }
-}
-
-fn judge(facts: &Facts) -> Vec<Judgement> {
-    let ready = ready(facts);
-    let mut all = vec![
-        available(facts),
-        degraded(facts),
-        configuration_valid(facts),
-        storage_ready(facts),
-    ];
-    all.extend(reconciling(facts, &ready));
-    all.extend(stalled(facts));
-    all.extend(paused(facts));
-    all.push(ready);
-    all
-}
-
-fn ready(facts: &Facts) -> Judgement {
-    use ConditionType::Ready;
-    let Workload {
-        wanted,
-        ready,
-        rolling,
-        ..
-    } = facts.workload;
-    let no = |reason, message: String| Judgement::new(Ready, false, reason, message);
-    match facts.outcome {
-        Outcome::Refused(refusal) => no(refusal.reason, refusal.message.clone()),
-        _ if wanted == 0 => no(Reason::Stopped, "spec.operation is Stopped: no pod runs, the claims are kept".to_owned()),
-        _ if rolling => no(Reason::RolloutInProgress, with(format!("{ready} of {wanted} pods serve, pods are being replaced"), &facts.trouble)),
-        _ if ready < wanted => no(Reason::PodsUnavailable, with(format!("{ready} of {wanted} pods serve"), &facts.trouble)),
-        Outcome::Applied(plan, _) if workload::waits_for_configuration(facts.gathered, plan) => no(
-            Reason::ConfigurationPropagating,
-            "pods serve, but do not have the newest configuration yet: the kubelet brings it within 90 seconds".to_owned(),
-        ),
-        _ => Judgement::new(Ready, true, Reason::Serving, format!("{ready} of {wanted} pods serve")),
-    }
-}
-
-/// Present only while True, as kstatus reads it.
-fn reconciling(facts: &Facts, ready: &Judgement) -> Option<Judgement> {
-    let stopping = ready.reason == Reason::Stopped && facts.workload.replicas > 0;
-    let moving = matches!(
-        ready.reason,
-        Reason::RolloutInProgress | Reason::PodsUnavailable | Reason::ConfigurationPropagating
-    );
-    (moving || stopping).then(|| {
-        Judgement::new(
-            ConditionType::Reconciling,
-            true,
-            ready.reason,
-            ready.message.clone(),
-        )
-    })
-}
-
-/// Present only while True, as kstatus reads it.
-fn stalled(facts: &Facts) -> Option<Judgement> {
-    match facts.outcome {
-        Outcome::Refused(refusal) => Some(Judgement::new(
-            ConditionType::Stalled,
-            true,
-            refusal.reason,
-            refusal.message.clone(),
-        )),
-        _ => None,
-    }
-}
-
-fn paused(facts: &Facts) -> Option<Judgement> {
-    matches!(facts.outcome, Outcome::Paused).then(|| {
-        Judgement::new(
-            ConditionType::Paused,
-            true,
-            Reason::AnnotationSet,
-            "the annotation nostrfleet.io/paused is true: nothing is changed until it is removed",
-        )
-    })
-}
-
-fn available(facts: &Facts) -> Judgement {
-    use ConditionType::Available;
-    match facts.workload {
-        Workload { ready, .. } if ready > 0 => Judgement::new(
-            Available,
-            true,
-            Reason::Serving,
-            format!("{ready} pods serve"),
-        ),
-        Workload { wanted: 0, .. } if matches!(facts.outcome, Outcome::Applied(..)) => {
-            Judgement::new(Available, false, Reason::Stopped, "no pod should run")
-        }
-        _ => Judgement::new(
-            Available,
-            false,
-            Reason::PodsUnavailable,
-            with("no pod serves".to_owned(), &facts.trouble),
-        ),
-    }
-}
-
-fn degraded(facts: &Facts) -> Judgement {
-    use ConditionType::Degraded;
-    let Workload { wanted, ready, .. } = facts.workload;
-    if ready > 0 && ready < wanted {
-        return Judgement::new(
-            Degraded,
-            true,
-            Reason::ReplicaMissing,
-            with(format!("{ready} of {wanted} pods serve"), &facts.trouble),
-        );
-    }
-    if let Some((pod, why)) = refused_configuration(facts.gathered) {
-        return Judgement::new(
-            Degraded,
-            true,
-            Reason::Rejected,
-            format!("{pod} keeps its last good configuration: {why}"),
-        );
-    }
-    let crowded = facts.gathered.answers.iter().find(|(_, answer)| {
-        let store = &answer.store;
-        store.full
-            || (store.capacity_bytes > 0 && store.used_bytes > store.capacity_bytes / 100 * 85)
-    });
-    match crowded {
-        Some((pod, answer)) => Judgement::new(
-            Degraded,
-            true,
-            Reason::DiskAlmostFull,
-            format!(
-                "{pod} uses {} of {}{}",
-                two_digits(answer.store.used_bytes),
-                two_digits(answer.store.capacity_bytes),
-                if answer.store.full {
-                    " and takes no events: delete some, or move to a larger volume"
-                } else {
-                    ""
-                }
-            ),
-        ),
-        None => Judgement::new(
-            Degraded,
-            false,
-            Reason::AsSpecified,
-            "nothing is less than was asked for",
-        ),
-    }
-}
-
-fn configuration_valid(facts: &Facts) -> Judgement {
-    use ConditionType::ConfigurationValid;
-    if let Outcome::Refused(refusal) = facts.outcome {
-        return Judgement::new(
-            ConfigurationValid,
-            false,
-            refusal.reason,
-            refusal.message.clone(),
-        );
-    }
-    if facts.gathered.class_missing {
-        return Judgement::new(
-            ConfigurationValid,
-            false,
-            Reason::MissingReference,
-            "the StorageClass that spec.storage.storageClassName names does not exist: create it",
-        );
-    }
-    match refused_configuration(facts.gathered) {
-        Some((pod, why)) => Judgement::new(
-            ConfigurationValid,
-            false,
-            Reason::Rejected,
-            format!("{pod} refuses it: {why}"),
-        ),
-        None => Judgement::new(
-            ConfigurationValid,
-            true,
-            Reason::Valid,
-            "the spec makes sense",
-        ),
-    }
-}
-
-fn refused_configuration(gathered: &Gathered) -> Option<(&String, &String)> {
-    let told = gathered
-        .answers
-        .iter()
-        .map(|(pod, answer)| (pod, &answer.configuration.error));
-    told.into_iter().find(|(_, error)| !error.is_empty())
-}
-
-fn storage_ready(facts: &Facts) -> Judgement {
-    use ConditionType::StorageReady;
-    for (pod, answer) in &facts.gathered.answers {
-        if let Some(damage) = answer.store.quarantined.first() {
-            let lost: Vec<String> = damage
-                .lost
-                .iter()
-                .map(|(from, to)| format!("{from}-{to}"))
-                .collect();
-            return Judgement::new(
-                StorageReady,
-                false,
-                Reason::Quarantined,
-                format!(
-                    "{pod} set {} damaged segments aside, first {}, lost numbers {}: restore them from a backup or another relay",
-                    answer.store.quarantined.len(),
-                    damage.file,
-                    lost.join(", ")
-                ),
-            );
-        }
-    }
-    let phase = |phase: &str| {
-        let claims = facts.gathered.claims.iter();
-        let of = |claim: &&_| phase_of(claim) == Some(phase);
-        claims.filter(of).map(ResourceExt::name_any).next()
-    };
-    if let Some(name) = phase("Lost") {
-        return Judgement::new(
-            StorageReady,
-            false,
-            Reason::ClaimLost,
-            format!("claim {name} lost its volume"),
-        );
-    }
-    if let Some(name) = phase("Pending") {
-        return Judgement::new(
-            StorageReady,
-            false,
-            Reason::ClaimPending,
-            format!("claim {name} waits for a volume"),
-        );
-    }
-    match phase("Bound") {
-        Some(_) => Judgement::new(
-            StorageReady,
-            true,
-            Reason::Bound,
-            "every claim has its volume",
-        ),
-        None => Judgement::new(StorageReady, None, Reason::Pending, "there is no claim yet"),
-    }
-}
-
-fn phase_of(claim: &k8s_openapi::api::core::v1::PersistentVolumeClaim) -> Option<&str> {
-    claim.status.as_ref()?.phase.as_deref()
-}
-
-fn with(message: String, trouble: &str) -> String {
-    if trouble.is_empty() {
-        message
-    } else {
-        format!("{message}: {trouble}")
     }
 }
 

@@ -93,12 +93,14 @@ fn identity<K: Kind>(object: &K) -> Result<Identity, Refusal> {
             format!("metadata.name {name:?} must have at most 40 characters and no dots"),
         );
     }
-    let Some(owner) = object.controller_owner_ref(&()) else {
+    let Some(mut owner) = object.controller_owner_ref(&()) else {
         return refuse(
             Reason::InvalidSpec,
             "the object has no uid: it was never stored".to_owned(),
         );
     };
+    // A foreground deletion of the resource waits for its children.
+    owner.block_owner_deletion = Some(true);
     Ok(Identity {
         app: K::APP,
         namespace: object.namespace().unwrap_or_default(),
