@@ -1,5 +1,7 @@
 //! What a spec becomes: one reviewable snapshot of all children per scenario, and what must hold for every spec.
 
+#![allow(clippy::unwrap_used)] // helpers outside test functions; a panic is how a test fails
+
 mod common;
 
 use common::{children, plan, settings, to_yaml, town, yaml};

@@ -1,5 +1,7 @@
 //! The definitions: committed equal generated, small, bounded, and every rule accepts and refuses.
 
+#![allow(clippy::unwrap_used)] // helpers outside test functions; a panic is how a test fails
+
 mod common;
 
 use common::{

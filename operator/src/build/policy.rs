@@ -21,7 +21,9 @@ pub fn network_policy(plan: &Plan) -> Option<NetworkPolicy> {
             pod_selector: Some(plan.identity.label_selector()),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
             ingress: Some(rules.into_iter().flatten().collect()),
-            egress: Some(Vec::new()),
+            // Absent, with Egress among the types: nothing goes out. An empty list means the same, but the API server
+            // forgets it, and every apply would be a write.
+            egress: None,
         }),
     })
 }
