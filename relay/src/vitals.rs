@@ -1,6 +1,6 @@
 //! How the process fares, for probes: since when it runs, whether its event loop turns, whether it takes traffic and why not.
 
-use crate::drain::Drain;
+use crate::{drain::Drain, store::Store};
 use relay_config::status::StoreStatus;
 use std::{
     borrow::Cow,
@@ -24,6 +24,16 @@ pub trait Volume: Send + Sync {
     fn status(&self) -> StoreStatus;
     /// Why nothing can be written any more. The process must end then.
     fn failure(&self) -> Option<&'static str>;
+}
+
+impl Volume for Store {
+    fn status(&self) -> StoreStatus {
+        Store::status(self)
+    }
+
+    fn failure(&self) -> Option<&'static str> {
+        Store::failure(self)
+    }
 }
 
 /// Says in words what the start is doing, such as `rebuilding 41 %`.

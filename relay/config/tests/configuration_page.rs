@@ -1,5 +1,6 @@
 //! `docs/configuration.md` is written from the structs: `UPDATE_DOCS=1 cargo test --workspace --test configuration_page`.
 #![cfg(feature = "schema")] // on in every `--workspace` build
+#![allow(clippy::unwrap_used)] // helpers of tests fail like tests
 
 use relay_config::Config;
 use serde_json::Value;

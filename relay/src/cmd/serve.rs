@@ -1,16 +1,17 @@
 //! `relay serve`: puts the parts together and runs them until a signal.
 
+mod error;
+mod start;
+mod stop;
+
 use super::{FAILED, MISUSED, fail};
-use crate::{
-    drain::Drain,
-    metrics::Metrics,
-    reload::{Live, Loaded, Reached, Reloader, Source},
-    telemetry,
-};
+use crate::reload::{Loaded, Source};
 use clap::Args;
+pub use error::ServeError;
 use relay_config::{Config, Role, value};
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
-use tokio::signal::unix::{SignalKind, signal};
+use start::Started;
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use stop::Stops;
 
 /// What `relay serve` is asked. Flags beat the file.
 #[derive(Clone, Debug, Args)]
@@ -22,10 +23,10 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Public address, WebSocket and HTTP [default: 127.0.0.1:8080].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub listen: Option<SocketAddr>,
     /// Address of /livez /readyz /metrics /status [default: 127.0.0.1:9090].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub ops: Option<SocketAddr>,
     /// What clients type: ws:// or wss://, host, optional port.
     #[arg(long, value_name = "URL")]
@@ -46,6 +47,11 @@ fn role(text: &str) -> Result<Role, String> {
         "relay" => Ok(Role::Relay),
         _ => Err("the only role is relay".into()),
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write it like 127.0.0.1:8080 or [::]:8080".into())
 }
 
 impl Arguments {
@@ -83,36 +89,26 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Ok(loaded) => loaded,
         Err(problem) => return fail(MISUSED, problem),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match super::runtime() {
         Ok(runtime) => runtime,
-        Err(problem) => return fail(FAILED, format!("cannot start threads: {problem}")),
+        Err(problem) => return fail(FAILED, ServeError::Threads(problem)),
     };
-    match runtime.block_on(serve(source, loaded)) {
+    let served = runtime.block_on(serve(source, loaded));
+    runtime.shutdown_background(); // what still hangs on a thread must not hold up the end
+    match served {
         Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => fail(FAILED, problem),
+        Err(problem) => fail(problem.exit_code(), problem),
     }
 }
 
-async fn serve(source: Source, loaded: Loaded) -> Result<(), std::io::Error> {
-    let level = telemetry::start(loaded.config.cold.log_format, loaded.config.hot.log_level);
-    let metrics = Arc::new(Metrics::new());
-    let live = Arc::new(Live::new(&loaded));
-    let drain = Drain::new(loaded.config.cold.grace.get());
-    let reached = Reached {
-        metrics,
-        level,
-        others: Box::new(|_| {}),
+/// From the first bound port to the closed log.
+async fn serve(source: Source, loaded: Loaded) -> Result<(), ServeError> {
+    let mut stops = Stops::listen()?;
+    let started = tokio::select! {
+        started = Started::start(source, loaded) => started?,
+        () = stops.next() => return Ok(()), // nothing is open yet: a kill would do
     };
-    tokio::spawn(Reloader::new(source, &loaded, live, reached).run());
-    let (mut term, mut int) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-    drain.begin();
-    drain.finished().await;
-    Ok(())
+    let failure = started.serve(&mut stops).await;
+    started.stop(&mut stops).await;
+    failure.map_or(Ok(()), |reason| Err(ServeError::Failed(reason)))
 }

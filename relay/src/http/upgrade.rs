@@ -3,10 +3,8 @@
 //! hyper gives the very socket back, so that neither its buffers nor its state machine live as long as the session does.
 //! Bytes that a client sent right behind its request are kept.
 
-use super::{
-    gate::{Admitted, Full},
-    reply,
-};
+use super::{gate::Full, reply};
+use crate::session;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -15,21 +13,12 @@ use relay_config::Limits;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{
-        handshake::derive_accept_key,
-        protocol::{Role, WebSocketConfig},
-    },
+    tungstenite::{handshake::derive_accept_key, protocol::Role},
 };
 use warp::reply::Response;
 
 /// A client's connection after the upgrade.
 pub type Socket = WebSocketStream<TcpStream>;
-
-/// Read at once; what an idle connection keeps.
-const READ_BUFFER: usize = 1024;
-
-/// Written to the socket without waiting for a flush.
-const WRITE_BUFFER: usize = 16 * 1024;
 
 /// The only version there is (RFC 6455 §4.4).
 const VERSION: &str = "13";
@@ -134,7 +123,7 @@ pub fn refusal(refused: Refused) -> Response {
 pub async fn socket(upgrade: OnUpgrade, limits: &Limits) -> Option<Socket> {
     let (stream, early) = take(upgrade.await.ok()?)?;
     let part = Vec::from(early);
-    let config = config(limits);
+    let config = session::websocket_config(limits.message_bytes.len());
     Some(WebSocketStream::from_partially_read(stream, part, Role::Server, Some(config)).await)
 }
 
@@ -142,24 +131,6 @@ pub async fn socket(upgrade: OnUpgrade, limits: &Limits) -> Option<Socket> {
 fn take(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
     Some((parts.io.into_inner(), parts.read_buf))
-}
-
-fn config(limits: &Limits) -> WebSocketConfig {
-    let largest = Some(limits.message_bytes.len());
-    WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        .max_message_size(largest)
-        .max_frame_size(largest)
-}
-
-/// Keeps its place until the session is over.
-#[derive(Debug)]
-pub struct Upgrade {
-    /// Becomes the socket.
-    pub on_upgrade: OnUpgrade,
-    /// The place.
-    pub admitted: Admitted,
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ pub use count::Counting;
 pub use dump::{Export, Tail};
 pub use error::{OpenError, ReadError, WriteError};
 pub use files::Faults;
-pub use options::{Options, Phase, Progress};
+pub use options::{OnCommit, Options, Phase, Progress};
 pub use row::{Row, SeesAll, Sight, Step};
 pub use scan::Query;
 pub use ticket::{Answers, Committed, Failure, Listener, Outcome, Removal, Ticket};

@@ -26,6 +26,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Told what the start is doing.
     pub progress: Arc<Progress>,
+    /// Told how long each group took, from its first event to its commit, on the writer thread; must not block.
+    pub on_commit: OnCommit,
     /// Where a test lets the disk fail; empty in production.
     pub faults: Faults,
 }
@@ -40,8 +42,32 @@ impl Options {
             erase_within: Duration::from_secs(24 * 60 * 60),
             clock: Arc::new(SystemClock),
             progress: Arc::default(),
+            on_commit: OnCommit::default(),
             faults: Faults::default(),
         }
+    }
+}
+
+/// Who is told how long a commit took.
+#[derive(Clone, Default)]
+pub struct OnCommit(Option<Arc<dyn Fn(Duration) + Send + Sync>>);
+
+impl OnCommit {
+    /// Tells `told`.
+    pub fn tell(told: impl Fn(Duration) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(told)))
+    }
+
+    pub(super) fn took(&self, duration: Duration) {
+        if let Some(told) = &self.0 {
+            told(duration);
+        }
+    }
+}
+
+impl std::fmt::Debug for OnCommit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OnCommit({})", self.0.is_some())
     }
 }
 

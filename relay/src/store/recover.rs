@@ -107,6 +107,7 @@ pub(super) fn open(options: &Options) -> Result<Opened, OpenError> {
         quarantined: Mutex::new(salvage::notes(dir)),
         store_id: format.store_id,
         start: viewed.start,
+        on_commit: options.on_commit.clone(),
         _lock: lock,
     };
     Ok(Opened {

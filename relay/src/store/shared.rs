@@ -5,6 +5,7 @@ use super::{
     entry::Reason,
     lock::Lock,
     log::Segments,
+    options::OnCommit,
     proof::Proof,
     segment::Segment,
     space::Space,
@@ -181,6 +182,7 @@ pub(super) struct Shared {
     pub quarantined: Mutex<Vec<Quarantine>>,
     pub store_id: String,
     pub start: &'static str,
+    pub on_commit: OnCommit,
     pub _lock: Lock,
 }
 

@@ -18,6 +18,7 @@ use heed::RwTxn;
 use std::{
     collections::VecDeque,
     sync::{Arc, PoisonError, atomic::Ordering},
+    time::Instant,
 };
 
 /// Most jobs in one group.
@@ -185,7 +186,11 @@ impl Writer {
         if jobs.is_empty() {
             return;
         }
+        let began = Instant::now();
         let written = self.write(&jobs);
+        if written.upto > 0 {
+            self.shared.on_commit.took(began.elapsed());
+        }
         let mut replies = Replies::default();
         for (job, done) in jobs.iter().zip(&written.done) {
             match (job, done) {

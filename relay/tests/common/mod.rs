@@ -1,6 +1,8 @@
 //! A public port with an echoing session, and raw requests to it.
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses its part; helpers of tests fail like tests
 
+pub mod process;
+
 use arc_swap::ArcSwap;
 use futures::{SinkExt, StreamExt};
 use nostr_fleet_relay::{

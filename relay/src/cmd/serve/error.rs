@@ -1,0 +1,65 @@
+//! Why `relay serve` could not start or had to end, each with what to do about it.
+
+use crate::{
+    cmd::{FAILED, MISUSED},
+    store::OpenError,
+};
+use std::{io, net::SocketAddr};
+
+/// Why `relay serve` ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// No threads, no signals.
+    #[error("cannot start threads: {0}; raise the limit of processes (ulimit -u)")]
+    Threads(#[source] io::Error),
+    /// A port cannot be had.
+    #[error("cannot listen on {address}: {source}; {}", remedy(source, flag))]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// The flag that changes it.
+        flag: &'static str,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error("cannot open the store: {0}{remedy}", remedy = store_remedy(.0))]
+    Store(#[source] OpenError),
+    /// The store cannot write any more. Nothing that was OK'd is lost: the next start replays the log.
+    #[error(
+        "the store failed: {0}; check the volume, then start again: nothing that was accepted is lost"
+    )]
+    Failed(&'static str),
+}
+
+impl ServeError {
+    /// 2 when somebody must change something first, 1 otherwise.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Store(OpenError::Locked { .. } | OpenError::Newer { .. }) => MISUSED,
+            _ => FAILED,
+        }
+    }
+}
+
+fn remedy(source: &io::Error, flag: &str) -> String {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("stop the program that has it, or choose another address with {flag}")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("choose a port from 1024 on with {flag}")
+        }
+        _ => format!("choose an address of this machine with {flag}"),
+    }
+}
+
+/// Errors of the store that do not say it themselves end with the flag that helps.
+fn store_remedy(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::Io { .. } => {
+            "; choose a directory that this user can write with --data (and --runtime-dir)"
+        }
+        _ => "",
+    }
+}
