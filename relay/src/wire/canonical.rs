@@ -126,7 +126,7 @@ pub(crate) fn verbatim(text: &[u8]) -> usize {
 const CHUNK: usize = 32;
 
 const fn must_be_escaped(byte: u8) -> bool {
-    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
+    matches!(byte, b'"' | b'\\' | 0..=0x1f)
 }
 
 fn push_escape(out: &mut String, byte: u8) {
