@@ -223,11 +223,10 @@ fn tag(cursor: &mut Cursor<'_>, tags: &mut Tags) -> Result<(), Verdict> {
 /// either case. Inside strings the key's quotes would be escaped, so it is not mistaken for content.
 pub(super) fn find_id(text: &str) -> Option<EventId> {
     text.match_indices("\"id\"").find_map(|(at, key)| {
-        let escaped = text[..at].ends_with('\\');
         let value = text[at + key.len()..].trim_start_matches(SPACE);
         let value = value.strip_prefix(':')?.trim_start_matches(SPACE);
         let hex = value.strip_prefix('"')?.get(..64)?;
         let closed = value.as_bytes().get(65) == Some(&b'"');
-        (closed && !escaped).then(|| EventId::from_hex(&hex.to_ascii_lowercase()))?
+        closed.then(|| EventId::from_hex(&hex.to_ascii_lowercase()))?
     })
 }

@@ -285,6 +285,7 @@ fn what_is_no_escape_and_lone_surrogates_are_refused() {
         r#""\ud83d\u0041""#,
         r#""\ud83d\ud83d\ude00""#,
         r#""\ud83d\n""#,
+        r#""\ud83d\ue000""#,
         r#""\u12""#,
         r#""\u12g4""#,
         r#""\u""#,
