@@ -7,7 +7,7 @@ use support::*;
 
 #[tokio::test]
 async fn limit_zero_is_answered_and_hears_live_events_only() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     assert!(client.publish(&note(1, "before")).await.0);
     let (stored, hint) = client.stored("s", r#"{"limit":0}"#).await;
@@ -20,7 +20,7 @@ async fn limit_zero_is_answered_and_hears_live_events_only() {
 
 #[tokio::test]
 async fn a_repeated_req_runs_the_whole_cycle_again_even_with_the_same_filters() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let (mut alice, mut bob) = (relay.connect().await, relay.connect().await);
     assert!(alice.publish(&note(1, "a")).await.0);
     for _ in 0..3 {
@@ -36,7 +36,7 @@ async fn a_repeated_req_runs_the_whole_cycle_again_even_with_the_same_filters() 
 
 #[tokio::test]
 async fn a_subscription_id_with_quotes_comes_back_as_it_was() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let name = "a\"b\\c\n\u{7f}ü";
     assert!(client.publish(&note(1, "x")).await.0);
@@ -54,7 +54,7 @@ async fn a_subscription_id_with_quotes_comes_back_as_it_was() {
 
 #[tokio::test]
 async fn a_req_for_ids_is_never_closed_and_finish_says_that_it_is_complete() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let note = note(1, "x");
     assert!(client.publish(&note).await.0);
@@ -66,7 +66,7 @@ async fn a_req_for_ids_is_never_closed_and_finish_says_that_it_is_complete() {
 
 #[tokio::test]
 async fn ids_that_are_no_list_are_not_taken_for_no_ids() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     assert!(client.publish(&note(1, "x")).await.0);
     client.say(r#"["REQ","s",{"ids":"x"}]"#).await;
@@ -77,7 +77,7 @@ async fn ids_that_are_no_list_are_not_taken_for_no_ids() {
 
 #[tokio::test]
 async fn upper_case_hex_and_unknown_tags_are_refused_instead_of_matching() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     for filter in [
         format!(r#"{{"authors":["{}"]}}"#, "AB".repeat(32)),
@@ -92,7 +92,7 @@ async fn upper_case_hex_and_unknown_tags_are_refused_instead_of_matching() {
 
 #[tokio::test]
 async fn kind_65537_is_not_kind_1() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     assert!(client.publish(&note(1, "x")).await.0);
     let (stored, hint) = client.stored("s", r#"{"kinds":[65537]}"#).await;
@@ -101,7 +101,7 @@ async fn kind_65537_is_not_kind_1() {
 
 #[tokio::test]
 async fn every_value_of_a_tag_filter_counts() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     for tag in ["x", "y", "z"] {
         assert!(client.publish(&event(1, 1, &[&["t", tag]], "")).await.0);
@@ -111,7 +111,7 @@ async fn every_value_of_a_tag_filter_counts() {
 
 #[tokio::test]
 async fn an_event_is_served_with_the_very_bytes_that_were_sent() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let odd = note(
         1,
@@ -124,7 +124,7 @@ async fn an_event_is_served_with_the_very_bytes_that_were_sent() {
 
 #[tokio::test]
 async fn long_d_values_do_not_replace_each_other() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let d = |end: &str| format!("{}{end}", "d".repeat(300));
     for end in ["a", "b"] {
@@ -140,7 +140,7 @@ async fn long_d_values_do_not_replace_each_other() {
 
 #[tokio::test]
 async fn deep_nesting_is_refused_and_ends_nothing() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     for text in [
         "[".repeat(100_000),

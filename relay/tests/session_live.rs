@@ -1,5 +1,7 @@
 //! Stored and live events meet without a gap, slow readers hurt nobody else, and full queues hold back who fills them.
 
+#![allow(clippy::unwrap_used)] // a test may end with a panic
+
 mod support;
 
 use nostr_fleet_relay::session::Pace;
@@ -35,7 +37,7 @@ async fn listen(client: &mut Client, names: &[String], total: usize) -> HashMap<
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_and_nothing_comes_twice_while_events_arrive() {
     const EVENTS: usize = 400;
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut publisher = relay.connect().await;
     let events: Vec<_> = (0..EVENTS)
         .map(|n| note(n as u64 % 7, &n.to_string()))
@@ -75,7 +77,7 @@ async fn nothing_is_lost_and_nothing_comes_twice_while_events_arrive() {
 
 #[tokio::test]
 async fn a_subscription_hears_an_event_once_though_several_filters_match() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let (mut alice, mut bob) = (relay.connect().await, relay.connect().await);
     let author = format!(r#"{{"authors":["{}"]}}"#, pubkey(1));
     let filters = format!(r#"{{}},{{"kinds":[1]}},{author}"#);
@@ -93,7 +95,7 @@ async fn a_subscription_hears_an_event_once_though_several_filters_match() {
 
 #[tokio::test]
 async fn live_filters_look_at_every_field_and_ignore_the_limit() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let (mut alice, mut bob) = (relay.connect().await, relay.connect().await);
     let wanted = event(1, 1, &[&["t", "cats"], &["t", "dogs"]], "");
     let filter = format!(
@@ -126,7 +128,7 @@ fn large(author: u64, number: usize) -> String {
 /// The client does not read while its stored events are sent, and more arrives than a buffer holds: it is read from the log.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_buffer_that_overflows_is_refilled_from_the_log() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let (mut publisher, mut reader) = (relay.connect().await, relay.connect().await);
     let stored: Vec<_> = (0..80).map(|n| large(1, n)).collect();
     publisher.publish_all(&stored).await;
@@ -156,7 +158,7 @@ async fn a_buffer_that_overflows_is_refilled_from_the_log() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_is_dropped_and_nobody_else_notices() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let (mut publisher, mut slow) = (relay.connect().await, relay.connect().await);
     slow.stored("s", "{}").await;
     let address = relay.address;
@@ -188,7 +190,7 @@ async fn a_slow_reader_is_dropped_and_nobody_else_notices() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_does_not_read_its_answers_is_not_read_either() {
     use futures::{SinkExt, StreamExt};
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let (mut writer, mut reader) = relay.connect().await.socket.split();
     let refused = tokio_tungstenite::tungstenite::Message::text(r#"["REQ","s",{"ids":"x"}]"#);
     let mut sent = 0;
@@ -216,7 +218,7 @@ async fn the_first_live_event_goes_at_once_and_those_that_follow_keep_each_other
         rest: Duration::from_millis(300),
         ..Pace::default()
     };
-    let relay = TestRelay::start_with(|_| {}, pace).await;
+    let relay = TestRelay::start_with(|_| {}, pace);
     let (mut alice, mut bob) = (relay.connect().await, relay.connect().await);
     bob.stored("s", "{}").await;
     let begin = std::time::Instant::now();
@@ -238,8 +240,7 @@ async fn what_takes_too_long_is_cut_with_a_hint_and_goes_live() {
     let relay = TestRelay::limited(|hot| {
         hot.limits.query_time = "0s".parse().unwrap();
         hot.limits.limit = Bounded::new(5000);
-    })
-    .await;
+    });
     let mut client = relay.connect().await;
     let events: Vec<_> = (0..30).map(|n| large(1, n)).collect();
     client.publish_all(&events).await;

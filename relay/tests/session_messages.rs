@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::{
 
 #[tokio::test]
 async fn what_is_no_message_gets_a_notice_and_the_connection_stays() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     for text in [
         "hello",
@@ -42,7 +42,7 @@ async fn what_is_no_message_gets_a_notice_and_the_connection_stays() {
 
 #[tokio::test]
 async fn twenty_in_a_row_that_are_no_messages_end_the_connection() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     for _ in 0..2 {
         for _ in 0..19 {
@@ -61,7 +61,7 @@ async fn twenty_in_a_row_that_are_no_messages_end_the_connection() {
 
 #[tokio::test]
 async fn the_text_ping_is_answered_and_an_empty_one_is_not() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     client.say("").await;
     client.say("\n").await;
@@ -72,7 +72,7 @@ async fn the_text_ping_is_answered_and_an_empty_one_is_not() {
 
 #[tokio::test]
 async fn an_unknown_verb_is_named_in_a_notice() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     for verb in ["EVENTS", "NEG-OPEN", "event"] {
         client.say(format!(r#"["{verb}","x",{{}}]"#)).await;
@@ -85,7 +85,7 @@ async fn an_unknown_verb_is_named_in_a_notice() {
 
 #[tokio::test]
 async fn a_binary_frame_closes_the_connection_and_is_not_processed() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let event = format!(r#"["EVENT",{}]"#, note(1, "binary"));
     client
@@ -101,7 +101,7 @@ async fn a_binary_frame_closes_the_connection_and_is_not_processed() {
 
 #[tokio::test]
 async fn a_text_that_is_not_utf_8_closes_the_connection() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let frame = Frame::message(&b"[\"CLOSE\",\"\xff\"]"[..], OpCode::Data(Data::Text), true);
     client.socket.send(Message::Frame(frame)).await.unwrap();
@@ -113,7 +113,7 @@ async fn a_text_that_is_not_utf_8_closes_the_connection() {
 
 #[tokio::test]
 async fn a_message_may_be_as_large_as_the_limit_and_no_larger() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let close = r#"["CLOSE","x"]"#;
     let padded = |bytes: usize| format!("{close}{}", " ".repeat(bytes - close.len()));
@@ -128,7 +128,7 @@ async fn a_message_may_be_as_large_as_the_limit_and_no_larger() {
 
 #[tokio::test]
 async fn a_lowered_message_limit_holds_on_open_connections() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     client.say(format!("{:2000}", r#"["CLOSE","x"]"#)).await;
     client.say("ping").await;
@@ -145,7 +145,7 @@ async fn a_lowered_message_limit_holds_on_open_connections() {
 #[tokio::test]
 async fn a_websocket_ping_is_answered_with_its_payload() {
     use futures::StreamExt;
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     client
         .socket
@@ -165,7 +165,7 @@ fn pinging() -> Pace {
 
 #[tokio::test]
 async fn a_client_that_answers_pings_stays() {
-    let relay = TestRelay::start_with(|_| {}, pinging()).await;
+    let relay = TestRelay::start_with(|_| {}, pinging());
     let mut client = relay.connect().await;
     for _ in 0..4 {
         // Reading answers pings.
@@ -178,7 +178,7 @@ async fn a_client_that_answers_pings_stays() {
 #[tokio::test]
 async fn a_client_that_leaves_two_pings_unanswered_is_dropped() {
     use futures::StreamExt;
-    let relay = TestRelay::start_with(|_| {}, pinging()).await;
+    let relay = TestRelay::start_with(|_| {}, pinging());
     let mut client = relay.connect().await;
     tokio::time::sleep(Duration::from_millis(600)).await;
     let mut pings = 0;
@@ -191,7 +191,7 @@ async fn a_client_that_leaves_two_pings_unanswered_is_dropped() {
 
 #[tokio::test]
 async fn the_same_event_again_is_a_duplicate_and_is_not_broadcast_again() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let (mut alice, mut bob) = (relay.connect().await, relay.connect().await);
     bob.stored("s", "{}").await;
     let note = note(1, "once");
@@ -204,7 +204,7 @@ async fn the_same_event_again_is_a_duplicate_and_is_not_broadcast_again() {
 
 #[tokio::test]
 async fn an_older_version_is_refused_as_duplicate_and_so_is_a_tie_with_a_higher_id() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let version = |seconds: u64, content: &str| event_at(1, 0, now() - seconds, content);
     let mut tied = [version(50, "a"), version(50, "b")];
@@ -229,7 +229,7 @@ async fn an_older_version_is_refused_as_duplicate_and_so_is_a_tie_with_a_higher_
 
 #[tokio::test]
 async fn an_unreadable_event_is_answered_by_its_id_and_by_a_notice_without_one() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let hex = "ab".repeat(32);
     client
@@ -248,7 +248,7 @@ async fn an_unreadable_event_is_answered_by_its_id_and_by_a_notice_without_one()
 
 #[tokio::test]
 async fn a_wrong_id_and_a_wrong_signature_are_refused() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let good = note(1, "good");
     for forged in [
@@ -275,7 +275,7 @@ async fn a_wrong_id_and_a_wrong_signature_are_refused() {
 
 #[tokio::test]
 async fn an_auth_event_sent_as_event_is_neither_stored_nor_broadcast() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let (mut alice, mut bob) = (relay.connect().await, relay.connect().await);
     bob.stored("s", "{}").await;
     let auth = event(1, 22_242, &[], "");
@@ -288,7 +288,7 @@ async fn an_auth_event_sent_as_event_is_neither_stored_nor_broadcast() {
 
 #[tokio::test]
 async fn auth_is_answered_although_it_is_not_offered() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let auth = event(1, 22_242, &[], "");
     client.say(format!(r#"["AUTH",{auth}]"#)).await;
@@ -298,7 +298,7 @@ async fn auth_is_answered_although_it_is_not_offered() {
 
 #[tokio::test]
 async fn a_deletion_is_applied_stored_broadcast_and_served() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let (mut alice, mut bob) = (relay.connect().await, relay.connect().await);
     bob.stored("s", r#"{"kinds":[5]}"#).await;
     let (mine, yours) = (note(1, "mine"), note(2, "yours"));
@@ -320,7 +320,7 @@ async fn a_deletion_is_applied_stored_broadcast_and_served() {
 
 #[tokio::test]
 async fn a_deleted_event_does_not_come_back() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let note = note(1, "gone");
     assert!(client.publish(&note).await.0);
@@ -336,7 +336,7 @@ async fn a_deleted_event_does_not_come_back() {
 
 #[tokio::test]
 async fn a_request_to_vanish_deletes_here_if_it_names_this_relay_only() {
-    let relay = TestRelay::limited(|hot| hot.url = Some("wss://relay.example/".into())).await;
+    let relay = TestRelay::limited(|hot| hot.url = Some("wss://relay.example/".into()));
     let mut client = relay.connect().await;
     let old = event_at(1, 1, now() - 100, "old");
     assert!(client.publish(&old).await.0);
@@ -355,7 +355,7 @@ async fn a_request_to_vanish_deletes_here_if_it_names_this_relay_only() {
 
 #[tokio::test]
 async fn protected_events_and_reposts_of_them_are_blocked() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let protected = event(1, 1, &[&["-"]], "mine alone");
     assert!(client.publish(&protected).await.1.starts_with("blocked: "));
@@ -369,7 +369,7 @@ async fn protected_events_and_reposts_of_them_are_blocked() {
 
 #[tokio::test]
 async fn an_ephemeral_event_is_heard_and_not_stored_and_an_old_one_is_refused() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let (mut alice, mut bob) = (relay.connect().await, relay.connect().await);
     bob.stored("s", r#"{"kinds":[20001]}"#).await;
     let fresh = event(1, 20_001, &[], "now");
@@ -387,8 +387,7 @@ async fn limits_on_events_hold_and_change_while_connections_are_open() {
         hot.limits.event_tags = Bounded::new(1);
         hot.limits.content_characters = Bounded::new(5);
         hot.limits.tag_value_bytes = Bounded::new(64);
-    })
-    .await;
+    });
     let mut client = relay.connect().await;
     let long = "x".repeat(65);
     for (refused, taken) in [
@@ -416,11 +415,11 @@ async fn limits_on_events_hold_and_change_while_connections_are_open() {
 
 #[tokio::test]
 async fn proof_of_work_and_expiration_are_asked_for() {
-    let relay = TestRelay::limited(|hot| hot.limits.min_pow = Bounded::new(4)).await;
+    let relay = TestRelay::limited(|hot| hot.limits.min_pow = Bounded::new(4));
     let mut client = relay.connect().await;
     let signer = Signer::from_seed(1);
     let mine = |lucky: bool| {
-        (0..)
+        (0..10_000)
             .map(|nonce: u64| signer.event(now(), 1, &[&["nonce", &nonce.to_string(), "4"]], ""))
             .find(|event| id(event).starts_with('0') == lucky)
             .unwrap()
@@ -441,7 +440,7 @@ async fn proof_of_work_and_expiration_are_asked_for() {
 
 #[tokio::test]
 async fn stored_events_come_newest_first_and_ties_by_lowest_id() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let start = now() - 1000;
     let mut events: Vec<_> = (0..40)
@@ -460,7 +459,7 @@ async fn stored_events_come_newest_first_and_ties_by_lowest_id() {
 
 #[tokio::test]
 async fn the_hint_says_whether_a_limit_cut_the_answer() {
-    let relay = TestRelay::limited(|hot| hot.limits.limit = Bounded::new(3)).await;
+    let relay = TestRelay::limited(|hot| hot.limits.limit = Bounded::new(3));
     let mut client = relay.connect().await;
     let events: Vec<_> = (0..5).map(|n| note(1, &n.to_string())).collect();
     client.publish_all(&events).await;
@@ -487,7 +486,7 @@ async fn the_hint_says_whether_a_limit_cut_the_answer() {
 
 #[tokio::test]
 async fn a_req_with_a_bad_filter_is_closed_and_one_without_a_usable_id_gets_a_notice() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     for (filter, prefix) in [
         ("", "invalid: "),
@@ -516,7 +515,7 @@ async fn a_req_with_a_bad_filter_is_closed_and_one_without_a_usable_id_gets_a_no
 
 #[tokio::test]
 async fn one_subscription_too_many_is_closed_and_a_replaced_one_is_not_one_more() {
-    let relay = TestRelay::limited(|hot| hot.limits.subscriptions = Bounded::new(2)).await;
+    let relay = TestRelay::limited(|hot| hot.limits.subscriptions = Bounded::new(2));
     let mut client = relay.connect().await;
     for id in ["a", "b", "b", "a"] {
         client.stored(id, "{}").await;
@@ -535,7 +534,7 @@ async fn one_subscription_too_many_is_closed_and_a_replaced_one_is_not_one_more(
 
 #[tokio::test]
 async fn private_kinds_are_shown_to_nobody_on_any_path() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let (mut alice, mut bob) = (relay.connect().await, relay.connect().await);
     bob.stored("all", "{}").await;
     let wrap = event(1, 1059, &[&["p", &pubkey(2)]], "sealed");
@@ -568,7 +567,7 @@ async fn private_kinds_are_shown_to_nobody_on_any_path() {
 
 #[tokio::test]
 async fn close_is_never_answered() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     client.stored("known", "{}").await;
     for id in ["known", "known", "unknown"] {
@@ -580,7 +579,7 @@ async fn close_is_never_answered() {
 
 #[tokio::test]
 async fn count_counts_the_union_of_all_filters() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let mut events: Vec<_> = (0..5).map(|n| note(1, &n.to_string())).collect();
     events.push(event(1, 7, &[], "+"));
@@ -605,7 +604,7 @@ async fn count_counts_the_union_of_all_filters() {
 
 #[tokio::test]
 async fn a_req_begins_when_the_events_before_it_are_answered() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let events: Vec<_> = (0..40).map(|n| note(1, &n.to_string())).collect();
     let mut messages: Vec<_> = events
@@ -628,7 +627,7 @@ async fn a_req_begins_when_the_events_before_it_are_answered() {
 
 #[tokio::test]
 async fn answers_keep_the_order_of_events_whatever_becomes_of_them() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     let known = note(9, "known");
     assert!(client.publish(&known).await.0);
@@ -650,7 +649,7 @@ async fn answers_keep_the_order_of_events_whatever_becomes_of_them() {
 
 #[tokio::test]
 async fn at_shutdown_every_subscription_is_closed_and_the_connection_with_1012() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let mut client = relay.connect().await;
     client.stored("a", "{}").await;
     client.stored("b", "{}").await;

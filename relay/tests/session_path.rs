@@ -7,7 +7,7 @@ use support::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_is_stored_answered_found_again_and_heard_live() {
-    let relay = TestRelay::start().await;
+    let relay = TestRelay::start();
     let (mut alice, mut bob) = (relay.connect().await, relay.connect().await);
     let (events, hint) = bob.stored("all", "{}").await;
     assert_eq!((events.len(), hint.as_str()), (0, "finish"));

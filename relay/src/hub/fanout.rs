@@ -163,3 +163,111 @@ fn pass_on(
     }
     metrics.deliveries.inc_by(deliveries);
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        hub::{Hub, Recipient, cost},
+        metrics::Metrics,
+        role::Relay,
+        sign::Signer,
+        wire::{Event, Filter, Verified},
+    };
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::{Wake, Waker},
+        thread,
+        time::{Duration, Instant},
+    };
+    use tokio::sync::Semaphore;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    struct Listening {
+        recipient: Arc<Recipient>,
+        wakes: Arc<Wakes>,
+    }
+
+    fn listening(hub: &Hub, filter: &str) -> Listening {
+        let recipient = Arc::new(Recipient::new(Arc::new(Relay)));
+        let wakes = Arc::new(Wakes::default());
+        recipient.register(&Waker::from(Arc::clone(&wakes)));
+        let filters = [Filter::read(filter).unwrap()].into();
+        hub.subscribe(Arc::clone(&recipient), filters);
+        Listening { recipient, wakes }
+    }
+
+    fn event(kind: u16, content: &str) -> Verified {
+        let text = Signer::from_seed(1).event(1, kind, &[], content);
+        Verified::check(Event::read(&text).unwrap()).unwrap()
+    }
+
+    fn hub(flow: &Arc<Semaphore>) -> Hub {
+        Hub::start(Arc::clone(flow), Arc::new(Metrics::new())).unwrap()
+    }
+
+    /// The hub has passed on everything when it gave back what it held.
+    fn wait_for(flow: &Semaphore, permits: usize) {
+        let begin = Instant::now();
+        while flow.available_permits() < permits {
+            assert!(begin.elapsed() < Duration::from_secs(10));
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_recipient_gets_what_matches_in_order_and_is_woken_once_per_group() {
+        let flow = Arc::new(Semaphore::new(100));
+        let hub = hub(&flow);
+        let (notes, reactions) = (
+            listening(&hub, r#"{"kinds":[1]}"#),
+            listening(&hub, r#"{"kinds":[7]}"#),
+        );
+        hub.pass_on((0..10).map(|n| event(1, &n.to_string())).collect());
+        wait_for(&flow, 100);
+        // Given back after the wake-ups.
+        let taken = notes.recipient.take(0).deliveries;
+        let contents: Vec<_> = taken
+            .iter()
+            .map(|delivery| delivery.event.content())
+            .collect();
+        assert_eq!(contents, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+        assert_eq!(notes.wakes.0.load(Ordering::SeqCst), 1);
+        assert!(reactions.recipient.is_empty());
+        assert_eq!(reactions.wakes.0.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn private_kinds_reach_nobody_though_they_match() {
+        let flow = Arc::new(Semaphore::new(100));
+        let hub = hub(&flow);
+        let all = listening(&hub, "{}");
+        hub.pass_on(vec![event(21_059, "sealed"), event(1059, "sealed")]);
+        wait_for(&flow, 100);
+        assert!(all.recipient.is_empty());
+    }
+
+    #[test]
+    fn events_on_their_way_hold_back_the_flow_by_their_size() {
+        let flow = Arc::new(Semaphore::new(3));
+        let hub = hub(&flow);
+        assert_eq!((cost(700), cost(1024), cost(10_000)), (1, 2, 10));
+        hub.pass_on(vec![event(1, &"x".repeat(10_000))]);
+        // More than there is cannot be held; nothing is given back twice.
+        wait_for(&flow, 3);
+        hub.pass_on(vec![event(1, "")]);
+        wait_for(&flow, 3);
+        thread::sleep(Duration::from_millis(20));
+        assert_eq!(flow.available_permits(), 3);
+    }
+}

@@ -146,3 +146,58 @@ impl fmt::Debug for Recipient {
         to.debug_struct("Recipient").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{role::Relay, sign::Signer, wire::Event};
+
+    fn delivery(subscription: u64, bytes: usize) -> Delivery {
+        let text = Signer::from_seed(1).event(1, 1, &[], &"x".repeat(bytes));
+        Delivery {
+            subscription: Key(subscription),
+            number: None,
+            event: Verified::check(Event::read(&text).unwrap()).unwrap(),
+        }
+    }
+
+    fn recipient() -> Recipient {
+        Recipient::new(Arc::new(Relay))
+    }
+
+    #[test]
+    fn a_session_is_woken_once_until_it_looks() {
+        let recipient = recipient();
+        assert!(recipient.put(delivery(1, 0)));
+        assert!(!recipient.put(delivery(1, 0)));
+        assert!(!recipient.is_empty());
+        assert_eq!(recipient.take(0).deliveries.len(), 2);
+        assert!(recipient.is_empty());
+        assert!(recipient.put(delivery(1, 0)));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_thrown_away_and_its_subscription_named() {
+        let recipient = recipient();
+        let half = OUTBOX_BYTES / 2;
+        recipient.put(delivery(1, half - 1000));
+        recipient.put(delivery(2, half - 1000));
+        recipient.put(delivery(3, 2000));
+        recipient.put(delivery(3, 2000));
+        let taken = recipient.take(half);
+        assert_eq!(taken.deliveries.len(), 2);
+        assert_eq!(taken.lost, [Key(3)]);
+        // What was taken and not written counts too.
+        recipient.put(delivery(1, half));
+        assert_eq!(recipient.take(0).lost, [Key(1)]);
+        recipient.put(delivery(1, half));
+        assert_eq!(recipient.take(0).deliveries.len(), 1);
+    }
+
+    #[test]
+    fn a_lone_event_goes_through_however_large() {
+        let recipient = recipient();
+        recipient.put(delivery(1, OUTBOX_BYTES + 1));
+        assert_eq!(recipient.take(0).deliveries.len(), 1);
+    }
+}

@@ -131,3 +131,99 @@ impl Life {
         due
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::task::noop_waker;
+    use std::time::Duration;
+
+    /// A life, and what it says a number of milliseconds after its beginning.
+    struct Told {
+        life: Life,
+        begin: Instant,
+    }
+
+    impl Told {
+        fn new() -> Self {
+            let begin = Instant::now();
+            let pace = Pace {
+                ping: Duration::from_secs(30),
+                rest: Duration::from_millis(4),
+                stall: Duration::from_secs(60),
+                goodbye: Duration::from_secs(1),
+            };
+            Self {
+                life: Life::new(pace, begin),
+                begin,
+            }
+        }
+
+        fn at(&self, millis: u64) -> Instant {
+            self.begin + Duration::from_millis(millis)
+        }
+
+        fn says(&mut self, millis: u64, listens: bool) -> Sign {
+            let (waker, now) = (noop_waker(), self.at(millis));
+            self.life
+                .poll(&mut Context::from_waker(&waker), now, listens)
+        }
+    }
+
+    #[tokio::test]
+    async fn the_third_ping_finds_two_unanswered_and_the_client_dead() {
+        let mut told = Told::new();
+        assert_eq!(told.says(29_999, true), Sign::None);
+        assert_eq!(told.says(30_000, true), Sign::Ping);
+        assert_eq!(told.says(30_001, true), Sign::None);
+        assert_eq!(told.says(60_000, true), Sign::Ping);
+        assert_eq!(told.says(90_000, true), Sign::Dead);
+    }
+
+    #[tokio::test]
+    async fn an_answer_forgives_what_was_unanswered() {
+        let mut told = Told::new();
+        for minute in 1..10 {
+            assert_eq!(told.says(minute * 60_000 - 30_000, true), Sign::Ping);
+            assert_eq!(told.says(minute * 60_000, true), Sign::Ping);
+            told.life.heard();
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_not_listened_to_is_not_asked() {
+        let mut told = Told::new();
+        for half_minute in 1..10 {
+            assert_eq!(told.says(half_minute * 30_000, false), Sign::None);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_for_a_minute_is_dead() {
+        let mut told = Told::new();
+        let at = told.at(1000);
+        told.life.stalled(at);
+        let later = told.at(50_000);
+        told.life.stalled(later);
+        assert_eq!(told.says(60_999, false), Sign::None);
+        assert_eq!(told.says(61_000, false), Sign::Dead);
+        told.life.flowing();
+        assert_eq!(told.says(61_000, false), Sign::None);
+    }
+
+    #[tokio::test]
+    async fn after_a_delivery_the_next_one_waits_four_milliseconds_and_no_timer_runs_without_one() {
+        let mut told = Told::new();
+        let at = told.at(100);
+        assert!(!told.life.rests(at));
+        told.life.delivered(at);
+        assert_eq!(told.says(105, true), Sign::None);
+        told.life.delivered(at);
+        let soon = told.at(102);
+        assert!(told.life.rests(soon));
+        assert_eq!(told.says(103, true), Sign::None);
+        assert_eq!(told.says(104, true), Sign::Rested);
+        let then = told.at(104);
+        assert!(!told.life.rests(then));
+    }
+}

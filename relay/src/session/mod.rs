@@ -148,10 +148,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.take_deliveries(now)?;
         self.write_frames(cx, now)?;
         let answered = self.publisher.start(cx, &self.shared, &self.mailbox);
-        self.subscriptions.start_slices(&self.outbox);
+        let found = self.subscriptions.start_slices(&mut self.outbox);
         let due = self.look_at_the_clock(cx, now)?;
         let hears_again = self.deaf && self.may_read();
-        Ok(more_frames || answered || due || hears_again)
+        Ok(more_frames || answered || found || due || hears_again)
     }
 
     /// What other threads left.
@@ -278,5 +278,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             && self.outbox.has_room()
             && self.publisher.has_room()
             && self.turns.has_room()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a connection costs before its first message, the buffers of its socket aside.
+    #[test]
+    fn an_idle_session_is_small() {
+        let session = size_of::<Session<tokio::net::TcpStream>>();
+        assert!(session <= 1024, "{session} bytes");
     }
 }

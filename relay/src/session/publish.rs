@@ -364,3 +364,47 @@ impl Answers for Return {
         self.mailbox.leave(Letter::Decided(decided.collect()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::turns::Turns;
+    use futures::task::noop_waker;
+    use tokio::sync::Semaphore;
+
+    fn incoming(turns: &mut Turns, bytes: usize) -> Incoming {
+        Incoming {
+            place: turns.event(),
+            frame: Utf8Bytes::from("x".repeat(bytes)),
+            event: 0..bytes,
+        }
+    }
+
+    #[test]
+    fn a_batch_waits_for_room_in_the_flow_and_its_session_takes_no_more() {
+        let (mut turns, mut publisher) = (Turns::default(), Publisher::default());
+        let flow = Arc::new(Semaphore::new(3));
+        let waker = noop_waker();
+        let mut cx = Context::from_waker(&waker);
+        publisher.push(incoming(&mut turns, 10));
+        publisher.push(incoming(&mut turns, 2000));
+        let (batch, permit) = publisher.next_batch(&mut cx, &flow).unwrap();
+        assert_eq!((batch.len(), permit.num_permits()), (2, 3));
+        publisher.push(incoming(&mut turns, 10));
+        assert!(publisher.next_batch(&mut cx, &flow).is_none());
+        assert!(!publisher.has_room());
+        drop(permit);
+        let (batch, _permit) = publisher.next_batch(&mut cx, &flow).unwrap();
+        assert_eq!(batch.len(), 1);
+        assert!(publisher.has_room());
+    }
+
+    #[test]
+    fn a_session_keeps_a_bounded_number_of_bytes_unread() {
+        let (mut turns, mut publisher) = (Turns::default(), Publisher::default());
+        publisher.push(incoming(&mut turns, ROOM - 1));
+        assert!(publisher.has_room());
+        publisher.push(incoming(&mut turns, 1));
+        assert!(!publisher.has_room());
+    }
+}

@@ -33,6 +33,9 @@ const SLICE_BYTES: usize = 128 << 10;
 /// Slices of one session that may be on the read threads at a time.
 const SIDE_BY_SIDE: usize = 4;
 
+/// Ids up to which a query for ids alone is answered in place: a look-up is no scan, and costs less than a hand-over.
+const LOOK_UP: usize = 8;
+
 /// Bytes of event text that one subscription keeps while its stored events are read.
 const BUFFER_BYTES: usize = 256 << 10;
 
@@ -89,6 +92,7 @@ pub(super) struct Scan {
     allowed: Duration,
     begun: Instant,
     state: State,
+    in_place: bool,
 }
 
 enum Source {
@@ -248,8 +252,10 @@ impl Subscriptions {
             let nothing = filters.iter().all(Filter::matches_nothing);
             outbox.say(reply::eose(&subscription.id, completeness(!nothing)));
         } else {
+            let in_place = is_look_up(&stored);
             let source = Source::Stored(self.shared.store.query(stored, recipient));
-            let scan = scan(&subscription, source, hot.limits.query_time.get());
+            let mut scan = scan(&subscription, source, hot.limits.query_time.get());
+            scan.in_place = in_place;
             subscription.catching_up = Some(Box::new(CatchingUp {
                 filters,
                 scan: Some(scan),
@@ -286,24 +292,33 @@ impl Subscriptions {
         self.shared.metrics.active_subscriptions.dec();
     }
 
-    /// Hands slices to the read threads while the outbox has room for what they find.
-    pub(super) fn start_slices(&mut self, outbox: &Outbox) {
+    /// Hands slices to the read threads while the outbox has room for what they find. Says whether something was found in
+    /// place.
+    pub(super) fn start_slices(&mut self, outbox: &mut Outbox) -> bool {
+        let mut found = false;
         while self.running < SIDE_BY_SIDE && outbox.has_room() {
             let Some(key) = self.waiting.pop_front() else {
                 // An idle session keeps no buffer.
                 self.waiting = VecDeque::new();
-                return;
+                break;
             };
             let catching_up = self.get_mut(key).and_then(|open| open.catching_up.as_mut());
             if let Some(mut scan) = catching_up.and_then(|catching_up| catching_up.scan.take()) {
                 self.running += 1;
-                let mailbox = Arc::clone(&self.mailbox);
-                self.shared.readers.run(move || {
+                if scan.in_place {
                     scan.run();
-                    mailbox.leave(Letter::Scanned(scan));
-                });
+                    self.scanned(scan, outbox);
+                    found = true;
+                } else {
+                    let mailbox = Arc::clone(&self.mailbox);
+                    self.shared.readers.run(move || {
+                        scan.run();
+                        mailbox.leave(Letter::Scanned(scan));
+                    });
+                }
             }
         }
+        found
     }
 
     /// A slice came back.
@@ -445,6 +460,7 @@ fn scan(subscription: &Subscription, source: Source, allowed: Duration) -> Box<S
         allowed,
         begun: Instant::now(),
         state: State::More,
+        in_place: false,
     })
 }
 
@@ -459,6 +475,12 @@ pub(super) fn clamp(filters: &mut [Filter], most: u64) {
 fn with_stored_events(filters: &[Filter]) -> Arc<[Filter]> {
     let asks = |filter: &&Filter| filter.limit != Some(0) && !filter.matches_nothing();
     filters.iter().filter(asks).cloned().collect()
+}
+
+/// Do the filters name a few ids each and nothing else that must be searched for?
+fn is_look_up(filters: &[Filter]) -> bool {
+    let ids = |filter: &Filter| filter.ids.as_ref().map_or(LOOK_UP + 1, Vec::len);
+    filters.iter().map(ids).sum::<usize>() <= LOOK_UP
 }
 
 fn completeness(cut: bool) -> Completeness {
@@ -486,6 +508,17 @@ mod tests {
         clamp(&mut filters, 500);
         let limits: Vec<_> = filters.iter().map(|filter| filter.limit.unwrap()).collect();
         assert_eq!(limits, [500, 7, 500, 0]);
+    }
+
+    #[test]
+    fn a_few_ids_are_looked_up_in_place_and_everything_else_is_a_scan() {
+        let ids = |many: usize| {
+            let ids: Vec<_> = (0..many).map(|n| format!("\"{n:064x}\"")).collect();
+            format!(r#"{{"ids":[{}]}}"#, ids.join(","))
+        };
+        assert!(is_look_up(&filters(&[&ids(3), &ids(5)])));
+        assert!(!is_look_up(&filters(&[&ids(4), &ids(5)])));
+        assert!(!is_look_up(&filters(&[&ids(1), r#"{"kinds":[1]}"#])));
     }
 
     #[test]

@@ -47,16 +47,16 @@ pub struct TestRelay {
 }
 
 impl TestRelay {
-    pub async fn start() -> Self {
-        Self::start_with(|_| {}, Pace::default()).await
+    pub fn start() -> Self {
+        Self::start_with(|_| {}, Pace::default())
     }
 
     /// A relay with other limits.
-    pub async fn limited(change: impl FnOnce(&mut Hot)) -> Self {
-        Self::start_with(change, Pace::default()).await
+    pub fn limited(change: impl FnOnce(&mut Hot)) -> Self {
+        Self::start_with(change, Pace::default())
     }
 
-    pub async fn start_with(change: impl FnOnce(&mut Hot), pace: Pace) -> Self {
+    pub fn start_with(change: impl FnOnce(&mut Hot), pace: Pace) -> Self {
         let dir = TempDir::new().unwrap();
         let options = Options::new(dir.path().join("data"), dir.path().join("run"));
         std::fs::create_dir_all(&options.runtime_dir).unwrap();
