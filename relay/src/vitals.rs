@@ -24,6 +24,8 @@ pub trait Volume: Send + Sync {
     fn status(&self) -> StoreStatus;
     /// Why nothing can be written any more. The process must end then.
     fn failure(&self) -> Option<&'static str>;
+    /// Rewrites what holds deleted text. Blocks, for minutes on a large store; says what it did.
+    fn compact(&self) -> Result<String, String>;
 }
 
 impl Volume for Store {
@@ -33,6 +35,14 @@ impl Volume for Store {
 
     fn failure(&self) -> Option<&'static str> {
         Store::failure(self)
+    }
+
+    fn compact(&self) -> Result<String, String> {
+        let report = Store::compact(self).map_err(|error| error.to_string())?;
+        let (segments, bytes) = (report.segments, report.freed_bytes);
+        Ok(format!(
+            "{segments} segments rewritten, {bytes} bytes freed"
+        ))
     }
 }
 
@@ -127,6 +137,14 @@ impl Vitals {
         volume.map(|volume| volume.status()).unwrap_or_default()
     }
 
+    /// Compacts the store, once it is open. Blocks.
+    pub fn compact(&self) -> Result<String, String> {
+        match self.volume.get() {
+            Some(volume) => volume.compact(),
+            None => Err((self.progress)()),
+        }
+    }
+
     /// Why the store can write nothing any more.
     pub fn failure(&self) -> Option<&'static str> {
         self.volume.get()?.failure()
@@ -148,6 +166,9 @@ mod tests {
         }
         fn failure(&self) -> Option<&'static str> {
             self.0
+        }
+        fn compact(&self) -> Result<String, String> {
+            Err("full".into())
         }
     }
 

@@ -68,7 +68,7 @@ impl Default for Cold {
             role: Role::Relay,
             listen: SocketAddr::from(([127, 0, 0, 1], names::PORT_WS)),
             ops: SocketAddr::from(([127, 0, 0, 1], names::PORT_OPS)),
-            data: PathBuf::from("data"),
+            data: PathBuf::from("./data"),
             runtime_dir: None,
             grace: value::Duration::seconds(2),
             log_format: LogFormat::Text,

@@ -4,7 +4,10 @@ use super::gate::Gate;
 use futures::TryFutureExt;
 use http::{HeaderValue, StatusCode, header};
 use hyper::server::conn::http1;
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use std::{
     io,
     net::{IpAddr, SocketAddr},
@@ -43,7 +46,8 @@ pub struct Door {
     pub routes: Routes,
     /// Who may come in.
     pub gate: Arc<Gate>,
-    /// [`HTTP_DEADLINE`], shorter in tests.
+    /// For the whole HTTP phase: [`HTTP_DEADLINE`], shorter in tests, longer on the ops port. No request head may take longer
+    /// than [`HTTP_DEADLINE`] anyway.
     pub deadline: Duration,
 }
 
@@ -97,7 +101,8 @@ async fn speak(stream: TcpStream, from: From, routes: Routes) {
         hyper::service::Service::call(&answer, request).map_ok(closing)
     });
     let connection = http1::Builder::new()
-        .header_read_timeout(None)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HTTP_DEADLINE)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();

@@ -32,6 +32,8 @@ pub fn routes(ops: &Arc<Ops>) -> Routes {
         .unify()
         .or(get(names::PATH_STATUS, ops, Ops::status))
         .unify()
+        .or(compact(ops))
+        .unify()
         .recover(not_here)
         .unify()
         .map(not_stored)
@@ -48,6 +50,26 @@ fn get(
         .and(warp::path::end())
         .and(warp::get())
         .map(move || answer(&ops))
+}
+
+/// `POST /compact`: rewrites what holds deleted text now instead of within `eraseWithin`; the answer comes when it is done.
+fn compact(
+    ops: &Arc<Ops>,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
+    let ops = Arc::clone(ops);
+    warp::path("compact")
+        .and(warp::path::end())
+        .and(warp::post())
+        .then(move || {
+            let vitals = Arc::clone(&ops.vitals);
+            async move {
+                let done = tokio::task::spawn_blocking(move || vitals.compact()).await;
+                match done.unwrap_or_else(|panic| Err(panic.to_string())) {
+                    Ok(report) => reply::text(StatusCode::OK, &report),
+                    Err(why) => reply::text(StatusCode::SERVICE_UNAVAILABLE, &why),
+                }
+            }
+        })
 }
 
 /// Answers of this moment must not come from a cache.

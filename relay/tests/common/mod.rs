@@ -45,6 +45,9 @@ impl Volume for Good {
     fn failure(&self) -> Option<&'static str> {
         None
     }
+    fn compact(&self) -> Result<String, String> {
+        Ok(String::new())
+    }
 }
 
 impl Front {

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     net::SocketAddr,
     path::Path,
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -69,11 +69,13 @@ impl Relay {
     pub fn start_in(dir: TempDir, arguments: &[&str]) -> Self {
         let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
         fs::create_dir_all(path("run")).unwrap();
+        let log = fs::File::create(path("log")).unwrap();
         let mut child = relay(&["serve", "--listen", "127.0.0.1:0", "--ops", "127.0.0.1:0"])
             .args(["--config", &path("relay.yaml"), "--data", &path("data")])
             .args(["--runtime-dir", &path("run")])
             .args(arguments)
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut first_line = String::new();
@@ -81,7 +83,8 @@ impl Relay {
         BufReader::new(out).read_line(&mut first_line).unwrap();
         let address = |before: &str| -> SocketAddr {
             let rest = first_line.split(before).nth(1);
-            let rest = rest.unwrap_or_else(|| panic!("no address in {first_line:?}"));
+            let log = || fs::read_to_string(path("log")).unwrap_or_default();
+            let rest = rest.unwrap_or_else(|| panic!("no address in {first_line:?}: {}", log()));
             rest.split([',', ' ']).next().unwrap().parse().unwrap()
         };
         Self {
@@ -96,6 +99,16 @@ impl Relay {
     /// Writes its configuration anew, as an editor would.
     pub fn configure(&self, yaml: &str) {
         fs::write(self.dir.path().join("relay.yaml"), yaml).unwrap();
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
     }
 
     pub fn path(&self) -> &Path {
@@ -125,8 +138,7 @@ impl Relay {
     }
 
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
     }
 
     /// Waits for its end.
@@ -144,6 +156,9 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the relay's log:\n{}", self.log());
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -184,11 +199,4 @@ impl Client {
             }
         }
     }
-}
-
-/// Reads what is left of a pipe.
-pub fn rest(mut pipe: impl Read) -> String {
-    let mut text = String::new();
-    pipe.read_to_string(&mut text).unwrap();
-    text
 }

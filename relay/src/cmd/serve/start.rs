@@ -36,6 +36,9 @@ use tokio::{net::TcpSocket, task::JoinHandle};
 /// Connections that the kernel may hold for us before they are accepted.
 const BACKLOG: u32 = 1024;
 
+/// The longest answer of the ops port: `/compact` of a large store.
+const OPS_DEADLINE: Duration = Duration::from_secs(3600);
+
 /// Half-open connections of the ops port.
 const OPS_HALF_OPEN_CAP: usize = 64;
 
@@ -169,7 +172,7 @@ impl Ground {
         let door = Door {
             routes,
             gate,
-            deadline: HTTP_DEADLINE,
+            deadline: OPS_DEADLINE,
         };
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -307,5 +310,56 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 impl fmt::Debug for Started {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Started").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        sign::Signer,
+        store::{Answers, Outcome, Ticket},
+        wire::{Event, Verified},
+    };
+
+    struct Nobody;
+
+    impl Answers for Nobody {
+        fn answer(&self, _: &[(u64, Outcome)]) {}
+    }
+
+    #[tokio::test]
+    async fn a_store_that_fails_ends_the_relay_with_the_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = Options::new(dir.path().join("data"), dir.path());
+        options.faults.sync = Some(Arc::new(|| Err(io::Error::other("broken disk"))));
+        let store = Store::open(options).unwrap();
+        let drain = Drain::new(Duration::ZERO);
+        let vitals = Arc::new(Vitals::new(drain.clone(), Box::new(String::new)));
+        vitals.opened(Box::new(store.clone()));
+        assert_eq!(vitals.not_ready(), "");
+
+        let text = Signer::from_seed(1).event(1_700_000_000, 1, &[], "hello");
+        let event = Verified::check(Event::read(&text).unwrap()).unwrap();
+        let to: Arc<dyn Answers> = Arc::new(Nobody);
+        let (vanish, token) = (false, 0);
+        store.submit(vec![Ticket {
+            event,
+            vanish,
+            token,
+            to,
+        }]);
+        let started = Started {
+            store,
+            drain,
+            vitals: Arc::clone(&vitals),
+            accepting: tokio::spawn(async {}),
+        };
+        let mut stops = Stops::listen().unwrap();
+        let reason = started.serve(&mut stops).await.expect("no signal was sent");
+        assert!(vitals.not_ready().contains(reason));
+        let error = ServeError::Failed(reason);
+        assert_eq!(error.exit_code(), 1);
+        assert!(error.to_string().contains("check the volume"), "{error}");
     }
 }
