@@ -194,3 +194,62 @@ fn stop_on_signal(stop: CancellationToken) -> std::io::Result<()> {
     });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{Request, Response};
+    use kube::client::Body;
+    use std::{
+        convert::Infallible,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    /// An API server that serves our group from the second question on.
+    fn api_server(asked: Arc<AtomicUsize>) -> Client {
+        let answer = move |_: Request<Body>| {
+            let (code, body) = if asked.fetch_add(1, Ordering::SeqCst) < 1 {
+                let gone = r#"{"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound", "message": "gone"}"#;
+                (404, gone.to_owned())
+            } else {
+                let resources = r#"[{"name": "nostrrelays", "kind": "NostrRelay", "namespaced": true, "singularName": "", "verbs": []}]"#;
+                (
+                    200,
+                    format!(
+                        r#"{{"kind": "APIResourceList", "groupVersion": "nostrfleet.io/v1alpha1", "resources": {resources}}}"#
+                    ),
+                )
+            };
+            let response = Response::builder()
+                .status(code)
+                .body(Body::from(body.into_bytes()));
+            std::future::ready(Ok::<_, Infallible>(response.unwrap()))
+        };
+        Client::new(tower::service_fn(answer), "default")
+    }
+
+    #[tokio::test]
+    async fn without_definitions_the_operator_waits_for_them() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        definitions(&api_server(asked.clone())).await;
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn pods_and_claims_lead_to_their_resource_by_their_labels() {
+        let pod = |name: &str| -> Pod {
+            serde_json::from_value(
+                serde_json::json!({"metadata": {"name": "town-0", "namespace": "here", "labels": {
+                    "app.kubernetes.io/name": name, "app.kubernetes.io/instance": "town",
+                }}}),
+            )
+            .unwrap()
+        };
+        let found = owner::<NostrRelay, _>(&pod("nostr-relay")).unwrap();
+        assert_eq!(
+            (found.name.as_str(), found.namespace.as_deref()),
+            ("town", Some("here"))
+        );
+        assert_eq!(owner::<NostrRelay, _>(&pod("something-else")), None);
+    }
+}

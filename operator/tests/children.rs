@@ -22,10 +22,8 @@ use serde_json::{Value, json};
 
 /// All children as one YAML stream, in the order in which they are written.
 fn stream(children: &Children<Prepared>) -> String {
-    all(children)
-        .iter()
-        .map(|child| format!("---\n{}", to_yaml(child)))
-        .collect()
+    let texts: Vec<String> = all(children).iter().map(to_yaml).collect();
+    format!("---\n{}", texts.join("---\n"))
 }
 
 fn all(children: &Children<Prepared>) -> Vec<Value> {
@@ -396,7 +394,7 @@ proptest! {
         prop_assert_eq!(inner.capabilities.as_ref().unwrap().drop.as_deref(), Some(&["ALL".to_owned()][..]));
 
         let stop = pod.termination_grace_period_seconds.unwrap();
-        let grace = plan.config.cold.grace.get().as_secs() as i64;
+        let grace = plan.config.cold.grace.get().as_secs().cast_signed();
         prop_assert!(grace >= 1 && grace + names::PRE_STOP_SECONDS < stop, "{grace} {stop}");
 
         for rule in children.policy.iter().flat_map(|policy| policy.spec.as_ref().unwrap().ingress.iter().flatten()) {

@@ -487,6 +487,13 @@ fn a_passing_failure_changes_only_reconciling() {
     assert_eq!(said(&status, ConditionType::Ready), "True/Serving");
     assert_eq!(said(&status, ConditionType::Reconciling), "True/Retrying");
     assert!(message(&status, ConditionType::Reconciling).contains("cannot patch services town"));
+    let mut retrying = relay.clone();
+    retrying.status = Some(status);
+    let another = report::failed(&retrying, &failure(500, "busy at 12:01"), at(9));
+    assert_eq!(
+        another, None,
+        "another text each time would be a write each time"
+    );
     assert_eq!(
         report::failed(&relay, &failure(409, "changed"), at(5)),
         None,

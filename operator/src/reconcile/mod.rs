@@ -165,7 +165,7 @@ fn next_visit(gathered: &Gathered, outcome: &Outcome) -> Duration {
             Duration::from_secs(5)
         }
         _ if gathered.class_missing || workload::has_silent_pods(gathered) => {
-            Duration::from_secs(30)
+            Duration::from_secs(60)
         }
         _ => STEADY,
     };

@@ -53,38 +53,42 @@ pub fn report<K: Kind>(
     }
 }
 
-/// The status after a failed visit: what was known stays, and what failed is said. A conflict is nobody's news.
+/// The status after a failed visit: what was known stays, and what failed is said. A conflict is nobody's news, and of
+/// passing failures only the first is told: another text each time would be a write each time, and each write a visit.
 pub fn failed<K: Kind>(object: &K, error: &Error, now: Timestamp) -> Option<Status> {
     let old = object.status().cloned().unwrap_or_default();
-    let class = error.class();
-    let (reason, message) = (class.reason(), error.to_string());
-    let judgements = match (class.is_terminal(), reason) {
-        (true, reason) => vec![
-            Judgement::new(ConditionType::Ready, false, reason, &message),
-            Judgement::new(ConditionType::Stalled, true, reason, &message),
-        ],
-        (false, _) if matches!(class, Class::Conflict) => return None,
-        (false, reason) => vec![Judgement::new(
-            ConditionType::Reconciling,
-            true,
+    let (class, reason) = (error.class(), error.class().reason());
+    let told = |type_| {
+        Judgement::new(
+            type_,
+            type_ != ConditionType::Ready,
             reason,
-            message,
-        )],
+            error.to_string(),
+        )
     };
+    let retrying = old.condition(ConditionType::Reconciling);
+    let judgements = match class {
+        Class::Conflict => return None,
+        Class::Transient if retrying.is_some_and(|old| old.reason == reason.to_string()) => {
+            return None;
+        }
+        Class::Transient => vec![told(ConditionType::Reconciling)],
+        Class::Invalid | Class::Forbidden | Class::SchemaSkew => {
+            vec![told(ConditionType::Ready), told(ConditionType::Stalled)]
+        }
+    };
+    let generation = object.meta().generation;
+    let renewed = conditions(judgements, &old, generation, now);
     let mut status = old.clone();
-    let renewed: BTreeSet<String> = judgements.iter().map(|j| j.type_.to_string()).collect();
-    let transient = ["Reconciling", "Stalled"];
-    let kept = old.conditions.iter().filter(|condition| {
-        !renewed.contains(&condition.type_) && !transient.contains(&condition.type_.as_str())
+    status.conditions.retain(|kept| {
+        let passing = ["Reconciling", "Stalled"].contains(&kept.type_.as_str());
+        !passing && renewed.iter().all(|new| new.type_ != kept.type_)
     });
-    status.conditions = kept.cloned().collect();
-    status
-        .conditions
-        .extend(conditions(judgements, &old, object.meta().generation, now));
-    if class.is_terminal() {
-        status.observed_generation = object.meta().generation;
-    }
+    status.conditions.extend(renewed);
     status.conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
+    if class.is_terminal() {
+        status.observed_generation = generation;
+    }
     Some(status)
 }
 
