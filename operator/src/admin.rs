@@ -29,7 +29,8 @@ impl Health {
         self.working.store(working, Ordering::Release);
     }
 
-    fn is_working(&self) -> bool {
+    /// Does it?
+    pub fn is_working(&self) -> bool {
         self.working.load(Ordering::Acquire)
     }
 }
@@ -75,7 +76,8 @@ fn routes(
         if health.is_working() {
             "ok\n".into_response()
         } else {
-            let text = "waiting for the API server and the definitions\n";
+            let text =
+                "waiting for the API server, the definitions and the right to list resources\n";
             warp::reply::with_status(text, StatusCode::SERVICE_UNAVAILABLE).into_response()
         }
     });

@@ -39,6 +39,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Visits of one kind that may run at once.
 const CONCURRENCY: u16 = 16;
+/// How long visits that have begun may take after a stop.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// `operator run`, until SIGTERM or SIGINT.
 pub async fn run(args: Run) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -91,8 +93,7 @@ pub async fn operate(
         backoff: Backoff::default(),
         metrics,
     });
-    health.set_working(true);
-    control::<NostrRelay>(context, stop).await;
+    control::<NostrRelay>(context, &health, stop).await;
     health.set_working(false);
 }
 
@@ -128,37 +129,56 @@ async fn definitions(client: &Client) {
     }
 }
 
-/// One kind's controller.
-async fn control<K: Kind>(context: Arc<Context>, stop: CancellationToken) {
-    let ours = || watcher::Config::default().labels(&names::managed());
-    let visits = Controller::new(
-        api::<DeserializeGuard<K>>(&context),
-        watcher::Config::default(),
-    )
-    .with_config(Config::default().concurrency(CONCURRENCY))
-    .owns(api::<StatefulSet>(&context), ours())
-    .owns(api::<Service>(&context), ours())
-    .owns(api::<ConfigMap>(&context), ours())
-    .owns(api::<ServiceAccount>(&context), ours())
-    .owns(api::<NetworkPolicy>(&context), ours())
-    .owns(api::<PodDisruptionBudget>(&context), ours())
-    .watches(api::<Pod>(&context), ours(), |pod| owner::<K, _>(&pod))
-    .watches(api::<PersistentVolumeClaim>(&context), ours(), |claim| {
-        owner::<K, _>(&claim)
-    })
-    .graceful_shutdown_on(stop.cancelled_owned())
-    .run(
-        reconcile::reconcile::<K>,
-        |object, error, context| reconcile::after_failure(&object, error, &context),
-        context,
-    );
-    visits
+/// One kind's controller. It counts as working once it has seen all resources: without the right to list them it never is.
+async fn control<K: Kind>(context: Arc<Context>, health: &Health, stop: CancellationToken) {
+    let controller = controller::<K>(&context);
+    let resources = controller.store();
+    let visits = controller
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(
+            reconcile::reconcile::<K>,
+            |object, error, context| reconcile::after_failure(&object, error, &context),
+            context,
+        )
         .for_each(|visit| async {
             if let Err(why) = visit {
                 tracing::debug!(%why, "a visit or a watch failed");
             }
+        });
+    let announce = async {
+        if resources.wait_until_ready().await.is_ok() {
+            health.set_working(true);
+        }
+        std::future::pending().await
+    };
+    // A controller whose watches never began does not end by itself.
+    let overdue = async {
+        stop.cancelled().await;
+        tokio::time::sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        () = visits => {}
+        () = announce => {}
+        () = overdue => tracing::warn!("visits that had begun are abandoned"),
+    }
+}
+
+/// What is watched for one kind.
+fn controller<K: Kind>(context: &Context) -> Controller<DeserializeGuard<K>> {
+    let ours = || watcher::Config::default().labels(&names::managed());
+    let all = watcher::Config::default();
+    Controller::new(api::<DeserializeGuard<K>>(context), all)
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .owns(api::<StatefulSet>(context), ours())
+        .owns(api::<Service>(context), ours())
+        .owns(api::<ConfigMap>(context), ours())
+        .owns(api::<ServiceAccount>(context), ours())
+        .owns(api::<NetworkPolicy>(context), ours())
+        .owns(api::<PodDisruptionBudget>(context), ours())
+        .watches(api::<Pod>(context), ours(), |pod| owner::<K, _>(&pod))
+        .watches(api::<PersistentVolumeClaim>(context), ours(), |claim| {
+            owner::<K, _>(&claim)
         })
-        .await;
 }
 
 fn api<R>(context: &Context) -> Api<R>

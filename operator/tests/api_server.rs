@@ -25,6 +25,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -626,6 +627,24 @@ async fn an_operator_without_rights_says_which_one_is_missing() {
         );
         operator.stop().await;
         space.drop_role().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_operator_without_any_rights_is_not_ready_and_stops_when_told() {
+    in_a_space(|space| async move {
+        let mut config = config().await;
+        config.auth_info.impersonate = Some("nobody".to_owned());
+        config.auth_info.impersonate_groups = Some(vec!["system:authenticated".to_owned()]);
+        let client = Client::try_from(config).unwrap();
+        let powerless = Space::operator_as(client, space.settings());
+        let operator = space.operator();
+        eventually("one with rights works", || async { operator.is_working() }).await;
+        assert!(!powerless.is_working());
+        let started = Instant::now();
+        tokio::join!(powerless.stop(), operator.stop());
+        assert!(started.elapsed() < Duration::from_secs(20));
     })
     .await;
 }

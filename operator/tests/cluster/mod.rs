@@ -157,6 +157,7 @@ pub struct Operator {
     stop: CancellationToken,
     task: JoinHandle<()>,
     metrics: Metrics,
+    health: Health,
 }
 
 impl Operator {
@@ -171,7 +172,12 @@ impl Operator {
         self.task.abort();
     }
 
-    /// Successful visits so far.
+    /// What /readyz says.
+    pub fn is_working(&self) -> bool {
+        self.health.is_working()
+    }
+
+    /// Visits so far.
     pub fn visits(&self) -> u64 {
         let text = self.metrics.text();
         let lines = text
@@ -253,18 +259,23 @@ impl Space {
 
     /// Starts an operator with another client and settings.
     pub fn operator_as(client: Client, settings: Settings) -> Operator {
-        let (stop, metrics) = (CancellationToken::new(), Metrics::default());
+        let (stop, metrics, health) = (
+            CancellationToken::new(),
+            Metrics::default(),
+            Health::default(),
+        );
         let run = run::operate(
             client,
             settings,
             metrics.clone(),
-            Health::default(),
+            health.clone(),
             stop.clone(),
         );
         Operator {
             stop,
             task: tokio::spawn(run),
             metrics,
+            health,
         }
     }
 
