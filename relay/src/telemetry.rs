@@ -1,7 +1,11 @@
 //! Log lines: to standard error, as text for people or one JSON object a line, with a level that changes while we run.
 
 use relay_config::file::{LogFormat, LogLevel};
-use std::io::IsTerminal;
+use std::{
+    io::IsTerminal,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
     Layer, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
@@ -41,6 +45,25 @@ pub fn start(format: LogFormat, level: LogLevel) -> LevelHandle {
     LevelHandle(handle)
 }
 
+/// Lets one line through in [`QUIET`]: what strangers can cause must not fill the log.
+#[derive(Debug, Default)]
+pub struct Seldom(Mutex<Option<Instant>>);
+
+/// Time between two lines of one [`Seldom`].
+const QUIET: Duration = Duration::from_secs(10);
+
+impl Seldom {
+    /// May a line be written now?
+    pub fn is_due(&self) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|at| at.elapsed() >= QUIET);
+        if due {
+            *last = Some(Instant::now());
+        }
+        due
+    }
+}
+
 const fn filter(level: LogLevel) -> LevelFilter {
     match level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -48,5 +71,17 @@ const fn filter(level: LogLevel) -> LevelFilter {
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Seldom;
+
+    #[test]
+    fn one_line_in_a_while() {
+        let seldom = Seldom::default();
+        assert!(seldom.is_due());
+        assert!(!seldom.is_due());
     }
 }

@@ -1,6 +1,7 @@
 //! The accept loop: accept, then spawn. What a client can delay happens in its own task, under one deadline.
 
 use super::gate::Gate;
+use crate::telemetry::Seldom;
 use futures::TryFutureExt;
 use http::{HeaderValue, StatusCode, header};
 use hyper::server::conn::http1;
@@ -12,7 +13,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::net::{TcpListener, TcpStream};
 use warp::{Filter, filters::BoxedFilter, reply::Response};
@@ -28,9 +29,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Largest request head; the smallest that hyper takes.
 const HEAD_BYTES: usize = 8192;
-
-/// At most one line in this time says that accepting fails.
-const QUIET: Duration = Duration::from_secs(10);
 
 /// Where a request comes from; every route finds it among the request's extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,14 +51,13 @@ pub struct Door {
 
 /// Accepts for ever; ends when the future is dropped, and then the port is closed.
 pub async fn accept(listener: TcpListener, door: Door) {
-    let mut said: Option<Instant> = None;
+    let line = Seldom::default();
     loop {
         match listener.accept().await {
             Ok((stream, from)) => door.welcome(stream, from),
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
-                if said.is_none_or(|at| at.elapsed() > QUIET) {
-                    said = Some(Instant::now());
+                if line.is_due() {
                     tracing::warn!(%error, "cannot accept connections; raise the limit of open files (ulimit -n) if this stays");
                 }
                 tokio::time::sleep(PAUSE).await;

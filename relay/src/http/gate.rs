@@ -6,7 +6,10 @@
 //!
 //! IPv6 clients are counted by their /64, which is what one customer gets.
 
-use crate::metrics::{Limited, Metrics};
+use crate::{
+    metrics::{Limited, Metrics},
+    telemetry::Seldom,
+};
 use arc_swap::ArcSwap;
 use relay_config::Hot;
 use std::{
@@ -22,6 +25,7 @@ pub struct Gate {
     metrics: Arc<Metrics>,
     half_open_cap: usize,
     counts: Mutex<Counts>,
+    line: Seldom,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +72,7 @@ impl Gate {
             metrics,
             half_open_cap,
             counts: Mutex::default(),
+            line: Seldom::default(),
         })
     }
 
@@ -79,7 +84,7 @@ impl Gate {
         let same = counts.addresses.get(&address).copied().unwrap_or_default();
         if counts.half_open >= self.half_open_cap || same.half_open >= per_address {
             drop(counts);
-            self.metrics.limited(Limited::HalfOpen);
+            self.refuse(Limited::HalfOpen);
             return None;
         }
         counts.half_open += 1;
@@ -97,11 +102,11 @@ impl Gate {
         let mut counts = self.counts();
         let same = counts.addresses.get(&address).copied().unwrap_or_default();
         if counts.sessions >= hot.limits.connections.len() {
-            self.metrics.limited(Limited::Connections);
+            self.refuse(Limited::Connections);
             return Err(Full::Connections);
         }
         if same.sessions >= hot.limits.connections_per_address.len() {
-            self.metrics.limited(Limited::ConnectionsPerAddress);
+            self.refuse(Limited::ConnectionsPerAddress);
             return Err(Full::Address);
         }
         counts.sessions += 1;
@@ -112,6 +117,17 @@ impl Gate {
             gate: Arc::clone(self),
             address,
         })
+    }
+
+    fn refuse(&self, limit: Limited) {
+        self.metrics.limited(limit);
+        if self.line.is_due() {
+            let limit = limit.as_str();
+            tracing::warn!(
+                limit,
+                "connections are refused; further ones are only counted for a while"
+            );
+        }
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {

@@ -111,7 +111,8 @@ impl Public {
         let (hot, drain) = (Arc::clone(&self.hot), self.drain.clone());
         let sessions = Arc::clone(&self.sessions);
         tokio::spawn(async move {
-            if let Some(socket) = upgrade::socket(on_upgrade, &hot.load().limits).await {
+            let message_bytes = hot.load().limits.message_bytes.len();
+            if let Some(socket) = upgrade::socket(on_upgrade, message_bytes).await {
                 tokio::select! {
                     () = sessions(socket, address, drain.signal()) => {}
                     () = drain.is_cut() => {}

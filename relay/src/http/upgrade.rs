@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use relay_config::Limits;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream,
@@ -120,10 +119,11 @@ pub fn refusal(refused: Refused) -> Response {
 }
 
 /// Waits for the answer to be sent, and takes the socket. None: the client went away meanwhile.
-pub async fn socket(upgrade: OnUpgrade, limits: &Limits) -> Option<Socket> {
+pub async fn socket(upgrade: OnUpgrade, message_bytes: usize) -> Option<Socket> {
     let (stream, early) = take(upgrade.await.ok()?)?;
-    let part = Vec::from(early);
-    let config = session::websocket_config(limits.message_bytes.len());
+    let part = early.to_vec(); // a copy: `Vec::from` could keep hyper's whole buffer
+    drop(early);
+    let config = session::websocket_config(message_bytes);
     Some(WebSocketStream::from_partially_read(stream, part, Role::Server, Some(config)).await)
 }
 
