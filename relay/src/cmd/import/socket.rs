@@ -49,9 +49,12 @@ pub async fn send(plan: Plan<'_>, lines: Lines, tally: &mut Tally) -> Result<(),
         hang_ups: 0,
     };
     let ended = import.run().await;
-    let kept = import.keep_place();
     import.progress.finish();
-    ended.and(kept)
+    if let Err(ImportError::HangsUp(_)) = ended {
+        // The events may not be to blame: a later run tries them again.
+        return ended;
+    }
+    ended.and(plan.keep(import.window.place()))
 }
 
 struct Import<'a> {
