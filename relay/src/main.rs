@@ -1,7 +1,7 @@
 //! The `relay` program: reads the command line and hands over to one module per subcommand.
 
 use clap::{Parser, Subcommand};
-use nostr_fleet_relay::cmd::{bench, check, export, health, import, serve};
+use nostr_fleet_relay::cmd::{bench, check, compact, delete, export, health, import, serve};
 use std::process::ExitCode;
 
 /// A Nostr relay. `relay serve` without arguments serves ws://127.0.0.1:8080 from ./data.
@@ -24,6 +24,10 @@ enum Command {
     Import(import::Arguments),
     /// Write events, one JSON object a line. Exits 0, or 3 when the relay keeps some back.
     Export(export::Arguments),
+    /// Give back the room of what was deleted and replaced, and take deleted text from the disk now.
+    Compact(compact::Arguments),
+    /// Remove events from the store of a stopped relay, for good.
+    Delete(delete::Arguments),
     /// Measure a relay, or make events for one.
     Bench(bench::Arguments),
 }
@@ -35,6 +39,8 @@ fn main() -> ExitCode {
         Command::Health(arguments) => health::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Compact(arguments) => compact::run(&arguments),
+        Command::Delete(arguments) => delete::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     }
 }

@@ -3,11 +3,12 @@
 //! From a running relay the newest come first; from the store of a stopped one, in the order in which they were stored.
 
 pub mod cursor;
+pub mod direct;
 pub mod output;
 pub mod pages;
 pub mod second;
 
-use super::{FAILED, MISUSED, fail, runtime};
+use super::{FAILED, fail, runtime, stopped};
 use crate::client::{ClientError, RelayUrl};
 use clap::Args;
 use relay_config::Duration;
@@ -88,6 +89,9 @@ pub enum ExportError {
     /// The relay sends without end.
     #[error("the relay sent more than {0} events in answer to one REQ: it does not heed limits")]
     Endless(usize),
+    /// The store of a stopped relay cannot be read.
+    #[error("the store: {0}")]
+    Store(String),
     /// This machine gives us no threads.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -97,7 +101,26 @@ pub enum ExportError {
 pub fn run(arguments: &Arguments) -> ExitCode {
     match &arguments.from {
         Some(url) => from_relay(arguments, url),
-        None => fail(MISUSED, "--data is not supported yet"),
+        None => from_store(arguments),
+    }
+}
+
+fn from_store(arguments: &Arguments) -> ExitCode {
+    let start = Instant::now();
+    let dir = arguments.data.as_deref().unwrap_or(".".as_ref());
+    let exported = stopped::existing(dir, arguments.runtime_dir.as_deref())
+        .map_err(|error| ExportError::Store(error.to_string()))
+        .and_then(|store| direct::export(arguments, &store));
+    match exported {
+        Err(problem) => fail(FAILED, problem),
+        Ok(reached) => {
+            let seconds = start.elapsed().as_secs_f64();
+            eprintln!(
+                "{} events in {seconds:.1} s; --after {} goes on from here",
+                reached.events, reached.number
+            );
+            ExitCode::SUCCESS
+        }
     }
 }
 

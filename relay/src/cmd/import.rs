@@ -3,18 +3,19 @@
 //! Nothing is counted twice and nothing is skipped: every line ends as accepted, duplicate, superseded or refused. A second
 //! run over the same input is harmless: what is known is answered `duplicate:`.
 
+pub mod direct;
 pub mod lines;
 pub mod position;
 pub mod socket;
 pub mod tally;
 pub mod window;
 
-use super::{FAILED, MISUSED, fail, runtime};
+use super::{FAILED, fail, runtime, stopped};
 use crate::client::{ClientError, RelayUrl};
 use clap::Args;
 use position::{Position, PositionFile};
-use relay_config::Duration;
-use std::{io, path::PathBuf, process::ExitCode, time::Instant};
+use relay_config::{Config, Duration, Hot};
+use std::{fs, io, path::PathBuf, process::ExitCode, time::Instant};
 use tally::Tally;
 
 /// Some lines were refused; everything else was taken.
@@ -40,6 +41,9 @@ pub struct Arguments {
     /// A tmpfs that lives as long as the boot, for --data [default: $XDG_RUNTIME_DIR, else /dev/shm].
     #[arg(long, value_name = "DIR", requires = "data")]
     pub runtime_dir: Option<PathBuf>,
+    /// With --data: the relay's configuration file, for its limits and its URL [default: the default limits].
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub config: Option<PathBuf>,
     /// Events that may wait for their OK at a time.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub window: u16,
@@ -80,19 +84,46 @@ pub enum ImportError {
         /// The last failure.
         source: ClientError,
     },
+    /// The store of a stopped relay cannot be opened or written.
+    #[error("the store: {0}")]
+    Store(String),
+    /// The configuration file cannot be read.
+    #[error("{file}: {problem}")]
+    Config {
+        /// Which file.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The relay hangs up whatever it is sent.
     #[error("the relay hung up on {0} events one after the other: it takes none from here")]
     HangsUp(u32),
+}
+
+/// Where from, where to, and how patiently.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// What was asked.
+    pub arguments: &'a Arguments,
+    /// Where the place is kept.
+    pub position: Option<PositionFile>,
+}
+
+impl Plan<'_> {
+    /// Everything before `place` has its verdict.
+    pub fn keep(&self, place: Position) -> Result<(), ImportError> {
+        match &self.position {
+            Some(file) if place != Position::default() => file.write(place),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Exits 0 when every event is held now, 3 when some were refused, 1 on failure.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let start = Instant::now();
     let mut tally = Tally::default();
-    let ended = match &arguments.to {
-        Some(url) => to_relay(arguments, url, &mut tally),
-        None => return fail(MISUSED, "--data is not supported yet"),
-    };
+    let ended = import(arguments, &mut tally);
     println!("{}", tally.summary(start.elapsed()));
     match ended {
         Err(problem) => fail(FAILED, problem),
@@ -101,22 +132,43 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn to_relay(arguments: &Arguments, url: &RelayUrl, tally: &mut Tally) -> Result<(), ImportError> {
+fn import(arguments: &Arguments, tally: &mut Tally) -> Result<(), ImportError> {
     let input = |source| ImportError::Input {
         file: arguments.file.display().to_string(),
         source,
     };
-    let file = arguments.resume_file.as_deref().map(PositionFile::new);
-    let from = file
+    let position = arguments.resume_file.as_deref().map(PositionFile::new);
+    let from = position
         .as_ref()
         .map_or(Ok(Position::default()), PositionFile::read)?;
-    let source = lines::open(&arguments.file, from).map_err(input)?;
-    let plan = socket::Plan {
-        url,
-        window: usize::from(arguments.window),
-        patience: arguments.give_up_after.get(),
-        position: file,
+    let lines = lines::open(&arguments.file, from).map_err(input)?;
+    let plan = Plan {
+        arguments,
+        position,
     };
-    let runtime = runtime().map_err(input)?;
-    runtime.block_on(socket::send(plan, source, tally))
+    if let Some(url) = &arguments.to {
+        let runtime = runtime().map_err(input)?;
+        return runtime.block_on(socket::send(&plan, url, lines, tally));
+    }
+    let hot = configuration(arguments)?;
+    let dir = arguments.data.as_deref().unwrap_or(".".as_ref());
+    let store = stopped::open(dir, arguments.runtime_dir.as_deref())
+        .map_err(|error| ImportError::Store(error.to_string()))?;
+    let imported = direct::import(&plan, &store, &hot, lines, tally);
+    store.close();
+    imported
+}
+
+fn configuration(arguments: &Arguments) -> Result<Hot, ImportError> {
+    let Some(path) = &arguments.config else {
+        return Ok(Hot::default());
+    };
+    let wrong = |problem: String| ImportError::Config {
+        file: path.display().to_string(),
+        problem,
+    };
+    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    Config::read(&text)
+        .map(|config| config.hot)
+        .map_err(|error| wrong(error.to_string()))
 }

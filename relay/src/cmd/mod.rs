@@ -3,12 +3,15 @@
 
 pub mod bench;
 pub mod check;
+pub mod compact;
+pub mod delete;
 pub mod export;
 pub mod health;
 pub mod import;
 pub mod progress;
 pub mod reconnect;
 pub mod serve;
+pub mod stopped;
 
 use std::{fmt::Display, io, process::ExitCode};
 use tokio::runtime::{self, Runtime};

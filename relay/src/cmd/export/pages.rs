@@ -105,7 +105,7 @@ impl Walk<'_> {
     /// Asks for the rest of a second that is larger than a page; `count` is how many events the relay shows at a time.
     async fn take_apart(&mut self, second: u64, count: usize) -> Result<bool, ExportError> {
         let mut parts = Parts::new(&self.filter, second);
-        while let Some((part, mut filter)) = parts.next() {
+        while let Some((part, mut filter)) = parts.take() {
             filter.insert("limit".into(), self.page.into());
             let page = self.relay.page(&filter).await?;
             let cut = self.cursor.is_cut(page.count, page.finished);
@@ -113,7 +113,8 @@ impl Walk<'_> {
             if !self.write(new)? {
                 return Ok(false);
             }
-            if let Err(what) = cut.then(|| parts.divide(part)).unwrap_or(Ok(())) {
+            let divided = if cut { parts.divide(part) } else { Ok(()) };
+            if let Err(what) = divided {
                 let words = format!(
                     "created_at {second}: more events of {what} than the {count} that the relay shows of one REQ"
                 );
@@ -134,7 +135,7 @@ impl Walk<'_> {
         }
         let events = self.output.events;
         self.progress.at(events, || {
-            match oldest.and_then(|at| jiff::Timestamp::from_second(at as i64).ok()) {
+            match oldest.and_then(|at| jiff::Timestamp::from_second(i64::try_from(at).ok()?).ok()) {
                 Some(time) => format!("{events} events, back to {time}"),
                 None => format!("{events} events"),
             }

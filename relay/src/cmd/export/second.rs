@@ -36,7 +36,7 @@ impl Parts {
     }
 
     /// The next part, and its filter.
-    pub fn next(&mut self) -> Option<(Part, Map<String, Value>)> {
+    pub fn take(&mut self) -> Option<(Part, Map<String, Value>)> {
         let part = self.open.pop()?;
         let mut filter = self.filter.clone();
         filter.insert("kinds".into(), part.kinds.clone().into());
@@ -87,7 +87,7 @@ mod tests {
     fn without_kinds_every_kind_is_asked_for_once() {
         let mut parts = parts(&json!({"#t": ["x"]}));
         let mut kinds = Vec::new();
-        while let Some((part, filter)) = parts.next() {
+        while let Some((part, filter)) = parts.take() {
             assert_eq!(
                 (&filter["since"], &filter["until"], &filter["#t"]),
                 (&json!(7), &json!(7), &json!(["x"]))
@@ -101,12 +101,12 @@ mod tests {
     #[test]
     fn parts_are_halved_by_kind_then_by_author_and_then_named() {
         let mut parts = parts(&json!({"kinds": [1, 2], "authors": ["a", "b"]}));
-        let (both, _) = parts.next().unwrap();
+        let (both, _) = parts.take().unwrap();
         parts.divide(both).unwrap();
-        let (two, filter) = parts.next().unwrap();
+        let (two, filter) = parts.take().unwrap();
         assert_eq!(filter["kinds"], json!([2]));
         parts.divide(two).unwrap();
-        let (b, filter) = parts.next().unwrap();
+        let (b, filter) = parts.take().unwrap();
         assert_eq!(
             (&filter["kinds"], &filter["authors"]),
             (&json!([2]), &json!(["b"]))

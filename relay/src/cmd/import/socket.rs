@@ -4,9 +4,8 @@
 //! that the relay hangs up on (too large, say) is found by sending one at a time, and counts as refused.
 
 use super::{
-    ImportError,
+    ImportError, Plan,
     lines::{Line, Lines},
-    position::{Position, PositionFile},
     tally::Tally,
     window::{Judged, Window},
 };
@@ -22,24 +21,18 @@ const HANG_UPS: u32 = 3;
 /// How often the place is kept.
 const KEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// Where to, and how.
-#[derive(Debug)]
-pub struct Plan<'a> {
-    /// The relay.
-    pub url: &'a RelayUrl,
-    /// Events that may wait for their OK.
-    pub window: usize,
-    /// How long an answer, or the relay itself, may stay away.
-    pub patience: Duration,
-    /// Where the place is kept.
-    pub position: Option<PositionFile>,
-}
-
 /// Sends every line and counts every answer.
-pub async fn send(plan: Plan<'_>, lines: Lines, tally: &mut Tally) -> Result<(), ImportError> {
+pub async fn send(
+    plan: &Plan<'_>,
+    url: &RelayUrl,
+    lines: Lines,
+    tally: &mut Tally,
+) -> Result<(), ImportError> {
     let mut import = Import {
         progress: Progress::new(lines.total),
-        window: Window::new(plan.window),
+        window: Window::new(usize::from(plan.arguments.window)),
+        patience: plan.arguments.give_up_after.get(),
+        url,
         lines,
         tally,
         plan,
@@ -58,7 +51,9 @@ pub async fn send(plan: Plan<'_>, lines: Lines, tally: &mut Tally) -> Result<(),
 }
 
 struct Import<'a> {
-    plan: Plan<'a>,
+    plan: &'a Plan<'a>,
+    url: &'a RelayUrl,
+    patience: Duration,
     lines: Lines,
     tally: &'a mut Tally,
     window: Window,
@@ -90,7 +85,7 @@ impl From<ImportError> for Stop {
 
 impl Import<'_> {
     async fn run(&mut self) -> Result<(), ImportError> {
-        let mut reconnect = Reconnect::new(self.plan.url, self.plan.patience);
+        let mut reconnect = Reconnect::new(self.url, self.patience);
         loop {
             let mut client = reconnect
                 .connect()
@@ -116,7 +111,7 @@ impl Import<'_> {
     async fn converse(&mut self, client: &mut Client) -> Result<(), Stop> {
         self.notice.clear();
         self.window.restart();
-        let mut deadline = Instant::now() + self.plan.patience;
+        let mut deadline = Instant::now() + self.patience;
         loop {
             self.fill(client).await?;
             if self.ended && self.window.is_empty() {
@@ -130,13 +125,13 @@ impl Import<'_> {
                     while let Some(text) = client.ready()? {
                         self.hear(&text);
                     }
-                    deadline = Instant::now() + self.plan.patience;
+                    deadline = Instant::now() + self.patience;
                     self.show()?;
                 }
                 line = self.lines.next(), if room => {
                     self.take(line)?;
                     if !waiting {
-                        deadline = Instant::now() + self.plan.patience;
+                        deadline = Instant::now() + self.patience;
                     }
                 }
                 () = sleep_until(pause.unwrap_or(deadline)), if pause.is_some() => {}
@@ -235,18 +230,14 @@ impl Import<'_> {
     }
 
     fn keep_place(&self) -> Result<(), ImportError> {
-        let place = self.window.place();
-        match &self.plan.position {
-            Some(file) if place != Position::default() => file.write(place),
-            _ => Ok(()),
-        }
+        self.plan.keep(self.window.place())
     }
 
     fn too_slow(&self) -> ClientError {
         ClientError::TooSlow {
-            url: self.plan.url.to_string(),
+            url: self.url.to_string(),
             what: "answer an EVENT",
-            after: self.plan.patience,
+            after: self.patience,
         }
     }
 

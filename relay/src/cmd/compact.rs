@@ -1,0 +1,77 @@
+//! `relay compact`: gives back the room of what was deleted and replaced, and takes deleted text from the disk now.
+
+use super::{FAILED, fail, runtime, stopped};
+use crate::client::{
+    RelayUrl,
+    get::{self, Request},
+};
+use clap::Args;
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+/// How long a running relay may take.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// What `relay compact` is asked.
+#[derive(Clone, Debug, Args)]
+pub struct Arguments {
+    /// The store of a relay that is not running.
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "ops",
+        conflicts_with = "ops"
+    )]
+    pub data: Option<PathBuf>,
+    /// A tmpfs that lives as long as the boot, for --data [default: $XDG_RUNTIME_DIR, else /dev/shm].
+    #[arg(long, value_name = "DIR", requires = "data")]
+    pub runtime_dir: Option<PathBuf>,
+    /// The ops port of a running relay: http://HOST:9090.
+    #[arg(long, value_name = "URL")]
+    pub ops: Option<RelayUrl>,
+}
+
+/// Exits 0 when it is done, 1 with the reason.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let done = match (&arguments.data, &arguments.ops) {
+        (Some(_), _) => stopped(arguments),
+        (None, Some(ops)) => running(ops),
+        (None, None) => Err("name --data or --ops".into()),
+    };
+    match done {
+        Ok(words) => {
+            println!("{words}");
+            ExitCode::SUCCESS
+        }
+        Err(problem) => fail(FAILED, problem),
+    }
+}
+
+fn stopped(arguments: &Arguments) -> Result<String, String> {
+    let dir = arguments.data.as_deref().unwrap_or(".".as_ref());
+    let store = stopped::existing(dir, arguments.runtime_dir.as_deref())
+        .map_err(|error| error.to_string())?;
+    let report = store.compact().map_err(|error| error.to_string())?;
+    let status = store.status();
+    store.close();
+    Ok(format!(
+        "{} segments rewritten, {} bytes freed; {} events in {} bytes",
+        report.segments, report.freed_bytes, status.events, status.used_bytes
+    ))
+}
+
+fn running(ops: &RelayUrl) -> Result<String, String> {
+    let request = Request {
+        method: "POST",
+        path: "/compact",
+        accept: "application/json",
+    };
+    let runtime = runtime().map_err(|error| error.to_string())?;
+    let response = runtime
+        .block_on(get::request(ops, request, PATIENCE))
+        .map_err(|error| error.to_string())?;
+    match response.status {
+        200 => Ok(response.body.trim().to_owned()),
+        404 | 405 => Err(format!("{ops} is no ops port that can compact")),
+        status => Err(format!("status {status}: {}", response.body.trim())),
+    }
+}

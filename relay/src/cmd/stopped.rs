@@ -1,0 +1,65 @@
+//! The store of a relay that is not running, for the commands that work on it directly.
+
+use crate::store::{OpenError, Options, Phase, Progress, Store};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+/// How often a long start says how far it is.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Why the store cannot be worked on.
+#[derive(Debug, thiserror::Error)]
+pub enum StoppedError {
+    /// There is nothing in the directory that we would know.
+    #[error("{} holds no store: name the directory that the relay was given as --data", .0.display())]
+    NoStore(PathBuf),
+    /// It is there, but cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// The store in `dir`, which must exist.
+pub fn existing(dir: &Path, runtime_dir: Option<&Path>) -> Result<Store, StoppedError> {
+    if !dir.join("FORMAT").is_file() {
+        return Err(StoppedError::NoStore(dir.to_owned()));
+    }
+    open(dir, runtime_dir)
+}
+
+/// The store in `dir`, made if missing. A start that takes long says so on standard error.
+pub fn open(dir: &Path, runtime_dir: Option<&Path>) -> Result<Store, StoppedError> {
+    let runtime_dir = runtime_dir.map_or_else(default_runtime_dir, Path::to_owned);
+    let options = Options::new(dir, runtime_dir);
+    let done = Arc::new(AtomicBool::new(false));
+    let watch = tell(Arc::clone(&options.progress), Arc::clone(&done));
+    let opened = Store::open(options);
+    done.store(true, Ordering::Relaxed);
+    watch.thread().unpark();
+    Ok(opened?)
+}
+
+fn tell(progress: Arc<Progress>, done: Arc<AtomicBool>) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        thread::park_timeout(EVERY);
+        while !done.load(Ordering::Relaxed) && progress.phase() != Phase::Open {
+            eprintln!("{progress}");
+            thread::park_timeout(EVERY);
+        }
+    })
+}
+
+/// Where a run token stands that is forgotten when the machine restarts: `$XDG_RUNTIME_DIR`, else `/dev/shm`.
+pub fn default_runtime_dir() -> PathBuf {
+    let named = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    named
+        .filter(|dir| dir.is_dir())
+        .unwrap_or_else(|| PathBuf::from("/dev/shm"))
+}
