@@ -45,4 +45,5 @@ without_proxy() { unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy 
 # Not `ip netns exec`: that remounts /sys and hides the cgroups from the kubelet.
 in_namespace() { nsenter --net="/run/netns/$NETNS" "$@"; }
 
-containerd_ctr() { ctr -a "$SOCKET" -n k8s.io "$@"; }
+# Its reminder that cgroup v1 will go is not for whoever runs a test.
+containerd_ctr() { ctr -a "$SOCKET" -n k8s.io "$@" 2> >(grep -v 'cgroup v1 is deprecated' >&2); }
