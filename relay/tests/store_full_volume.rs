@@ -1,0 +1,130 @@
+//! A volume that is full: events are answered Full, deletions still work, and by them it heals.
+//!
+//! Needs root to mount a small tmpfs of its own; says so where it cannot.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod store_support;
+
+use nostr_fleet_relay::store::{Failure, Options, Outcome, Store};
+use std::{
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
+use store_support::*;
+
+/// A mounted tmpfs that is unmounted at the end.
+struct Volume {
+    dir: tempfile::TempDir,
+}
+
+impl Volume {
+    fn mount(megabytes: u32) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
+            .arg(dir.path())
+            .output();
+        match mounted {
+            Ok(output) if output.status.success() => Some(Self { dir }),
+            Ok(output) => {
+                let why = String::from_utf8_lossy(&output.stderr).into_owned();
+                println!("left out: a tmpfs cannot be mounted here (root is needed): {why}");
+                None
+            }
+            Err(error) => {
+                println!("left out: mount cannot be run: {error}");
+                None
+            }
+        }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg(self.dir.path()).status();
+        assert!(unmounted.is_ok_and(|status| status.success()));
+    }
+}
+
+fn fill(store: &Store, text: &str, from: u64) -> (Vec<nostr_fleet_relay::wire::Verified>, bool) {
+    let mut kept = Vec::new();
+    for n in from..from + 4000 {
+        let note = event(1, NOW + n, 1, &[], &format!("{n} {text}"));
+        match submit(store, &note) {
+            Outcome::Stored(_) => kept.push(note),
+            Outcome::Failed(Failure::Full) => return (kept, true),
+            other => panic!("{other:?}"),
+        }
+    }
+    (kept, false)
+}
+
+fn lives_through_a_full_volume(options: Options) {
+    let store = Store::open(options.clone()).unwrap();
+    let text = "x".repeat(20_000);
+    let (kept, full) = fill(&store, &text, 0);
+    assert!(full, "{} events and never full", kept.len());
+    assert!(store.status().full);
+    assert_eq!(store.failure(), None, "a full volume is no failure");
+    println!("full after {} events, {:?}", kept.len(), store.status());
+
+    for note in &kept[..kept.len() / 2] {
+        let deletion = event(1, NOW, 5, &[&["e", &note.id().to_string()]], "");
+        stored(&store, &deletion);
+    }
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut n = 100_000;
+    loop {
+        n += 1;
+        let outcome = submit(&store, &event(1, NOW + n, 1, &[], &format!("{n} {text}")));
+        match outcome {
+            Outcome::Stored(_) => break,
+            Outcome::Failed(Failure::Full) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            other => panic!("it did not heal: {other:?}"),
+        }
+    }
+    assert!(!store.status().full);
+    let (more, _) = fill(&store, &text, 200_000);
+    assert!(
+        more.len() > kept.len() / 4,
+        "room for only {} more",
+        more.len()
+    );
+    let there = |events: &[nostr_fleet_relay::wire::Verified]| {
+        let ids: Vec<_> = events.iter().map(|event| event.id()).collect();
+        store.contains(&ids).unwrap()
+    };
+    assert!(there(&kept[kept.len() / 2..]).iter().all(|there| *there));
+    assert!(there(&kept[..kept.len() / 2]).iter().all(|there| !*there));
+    let before = answer(&store, &["{}"]);
+    store.close();
+    let store = Store::open(options).unwrap();
+    assert!(
+        answer(&store, &["{}"]) == before,
+        "the same after a restart"
+    );
+}
+
+#[test]
+fn a_full_file_system_answers_full_and_heals_after_deletions() {
+    let Some(volume) = Volume::mount(32) else {
+        return;
+    };
+    let runtime = tempfile::tempdir().unwrap();
+    lives_through_a_full_volume(Options::new(volume.data(), runtime.path()));
+}
+
+#[test]
+fn a_full_claim_answers_full_and_heals_after_deletions() {
+    let place = Place::new();
+    let mut options = place.options();
+    options.size = Some(24 << 20);
+    lives_through_a_full_volume(options);
+}

@@ -1,0 +1,69 @@
+//! A minute of writes while slow readers take their time: LMDB's file does not grow by them.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod store_support;
+
+use nostr_fleet_relay::store::{SeesAll, Step, Store};
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+use store_support::*;
+
+/// Reads everything again and again: short slices with long pauses, as for a client with a full outbox.
+fn read_slowly(store: &Store, stop: &AtomicBool, rows: &AtomicU64) {
+    while !stop.load(Ordering::Relaxed) {
+        let mut query = store.query(filters(&["{}"]), Arc::new(SeesAll));
+        loop {
+            let step = query.slice(Duration::from_millis(2), &mut |_| {
+                rows.fetch_add(1, Ordering::Relaxed);
+                ControlFlow::Continue(())
+            });
+            if step.unwrap() != Step::More || stop.load(Ordering::Relaxed) {
+                break;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+#[test]
+fn a_minute_of_writes_with_slow_readers_keeps_the_view_small() {
+    let place = Place::new();
+    let store = place.open();
+    let stop = AtomicBool::new(false);
+    let rows = AtomicU64::new(0);
+    let mut written = 0u64;
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| read_slowly(&store, &stop, &rows));
+        }
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(60) {
+            let batch: Vec<_> = (written..written + 16)
+                .map(|n| event(n % 5, NOW - n % 1000, 1, &[&["t", &n.to_string()]], "note"))
+                .collect();
+            written += batch.len() as u64;
+            submit_all(&store, &batch);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let view = std::fs::metadata(place.dir.path().join("view/data.mdb")).unwrap();
+    println!(
+        "{written} events written, {} rows read, the view has {} bytes",
+        rows.into_inner(),
+        view.len()
+    );
+    let expected = written * 1024 + (16 << 20);
+    assert!(
+        view.len() <= expected.next_power_of_two(),
+        "{} bytes",
+        view.len()
+    );
+    assert_eq!(store.status().events, written);
+}
