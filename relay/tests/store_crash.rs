@@ -98,7 +98,7 @@ fn nothing_that_was_answered_ok_is_lost_by_a_kill() {
             assert!(lines.read_line(&mut line).unwrap() > 0, "the child ended");
         }
         *starts.entry(line.trim().to_owned()).or_default() += 1;
-        std::thread::sleep(Duration::from_micros(random % 120_000));
+        std::thread::sleep(Duration::from_micros(random % 250_000));
         child.kill().unwrap();
         child.wait().unwrap();
         let mut rest = String::new();

@@ -197,9 +197,11 @@ fn a_failed_sync_answers_an_error_and_loses_nothing_that_was_answered_ok() {
         let syncs = Arc::new(AtomicUsize::new(0));
         options.faults.sync = Some(Arc::new({
             let syncs = syncs.clone();
-            move || match syncs.fetch_add(1, Ordering::SeqCst) < allowed {
-                true => Ok(()),
-                false => Err(io::Error::other("the disk is gone")),
+            move || {
+                let allowed = syncs.fetch_add(1, Ordering::SeqCst) < allowed;
+                allowed
+                    .then_some(())
+                    .ok_or_else(|| io::Error::other("the disk is gone"))
             }
         }));
         let store = Store::open(options).unwrap();

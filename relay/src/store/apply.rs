@@ -159,7 +159,7 @@ impl Applying<'_, '_> {
             }
         });
         self.tally.events += 1;
-        self.tally.live += entry.padded() as i64;
+        self.tally.live += (entry.padded() as u64).cast_signed();
         result
     }
 
@@ -205,7 +205,7 @@ impl Applying<'_, '_> {
         });
         let bytes = dead.padded() as u64;
         self.tally.events -= 1;
-        self.tally.live -= bytes as i64;
+        self.tally.live -= bytes.cast_signed();
         let segment = frames.segment_of(dead.number());
         let sum = self.tally.dead.entry(segment).or_default();
         sum.add(bytes, reason, time);

@@ -128,11 +128,11 @@ impl Export {
             }
             self.after += 1;
             let entry = log::find(&segments, self.after);
-            if let Some(entry) = entry.filter(|entry| entry.form() == Form::Event) {
-                if self.shared.view.holds(&txn, &entry)? {
-                    let number = Committed(entry.number());
-                    self.ready.push_back((number, entry.text().to_vec()));
-                }
+            if let Some(entry) = entry.filter(|entry| entry.form() == Form::Event)
+                && self.shared.view.holds(&txn, &entry)?
+            {
+                let number = Committed(entry.number());
+                self.ready.push_back((number, entry.text().to_vec()));
             }
         }
         Ok(())

@@ -318,7 +318,6 @@ impl Effect {
 }
 
 /// Reads effects one by one.
-#[derive(Clone, Copy)]
 pub(super) struct Effects<'a>(&'a [u8]);
 
 impl Iterator for Effects<'_> {

@@ -66,7 +66,7 @@ pub(super) fn remove(path: &Path) -> io::Result<bool> {
 
 /// Writes zeros into a segment.
 pub(super) fn write_zeros(segment: &Segment, range: Range<usize>) -> io::Result<()> {
-    const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+    static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
     let mut at = range.start;
     while at < range.end {
         let length = ZEROS.len().min(range.end - at);

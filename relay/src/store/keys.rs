@@ -16,7 +16,6 @@ const INLINE: usize = 32;
 pub(super) type TagKey<'a> = &'a [u8];
 
 /// Reads tag keys one by one.
-#[derive(Clone, Copy)]
 pub(super) struct TagKeys<'a>(&'a [u8]);
 
 impl<'a> TagKeys<'a> {

@@ -247,10 +247,12 @@ impl Shared {
     }
 }
 
+type Told = (Arc<dyn Answers>, Vec<(u64, Outcome)>);
+
 /// Answers that belong together: one call per recipient.
 #[derive(Default)]
 pub(super) struct Replies {
-    by_recipient: Vec<(Arc<dyn Answers>, Vec<(u64, Outcome)>)>,
+    by_recipient: Vec<Told>,
     places: std::collections::HashMap<usize, usize>,
 }
 

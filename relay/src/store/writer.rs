@@ -493,11 +493,10 @@ impl Forming<'_> {
             }
             Doomed::Numbers(numbers) => {
                 for number in numbers {
-                    let entry = frames.get(*number);
-                    if let Some(entry) = entry {
-                        if self.shared.view.holds(&self.txn, &entry)? {
-                            doom(entry);
-                        }
+                    if let Some(entry) = frames.get(*number)
+                        && self.shared.view.holds(&self.txn, &entry)?
+                    {
+                        doom(entry);
                     }
                 }
             }
