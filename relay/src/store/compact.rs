@@ -36,6 +36,8 @@ pub struct CompactReport {
 pub(super) enum Due {
     /// Those whose deleted text has waited long enough, or that are mostly dead.
     Usual,
+    /// The volume is full: also those that would free a sixteenth of their size.
+    Pressing,
     /// All with anything dead.
     All,
 }
@@ -44,7 +46,7 @@ pub(super) enum Due {
 pub(super) fn compact(shared: &Shared, due: Due) -> Result<CompactReport, WriteError> {
     let mut report = CompactReport::default();
     for first in candidates(shared, due)? {
-        if shared.alarm.is_stopped() && due == Due::Usual {
+        if shared.alarm.is_stopped() && due != Due::All {
             break;
         }
         let before = shared.used();
@@ -67,8 +69,13 @@ fn candidates(shared: &Shared, due: Due) -> Result<Vec<u64>, ReadError> {
         let must = dead
             .erase_since
             .is_some_and(|since| now.saturating_sub(since) >= patience);
-        let mostly = segment.is_sealed() && dead.bytes * 2 > segment.size() as u64;
-        if dead.bytes > 0 && (must || mostly || due == Due::All) {
+        let share = match due {
+            Due::Usual if segment.is_sealed() => segment.size() as u64 / 2,
+            Due::Usual => u64::MAX,
+            Due::Pressing => segment.size() as u64 / 16,
+            Due::All => 0,
+        };
+        if dead.bytes > 0 && (must || dead.bytes >= share) {
             candidates.push((u64::MAX - dead.bytes, segment.identity.first));
         }
     }
@@ -150,12 +157,12 @@ pub(super) fn set_aside(
     let what = || format!("the damaged {}", segment.path.display());
     let (_, note) =
         salvage::set_aside(&shared.dir, segment, lost).map_err(WriteError::io(what()))?;
-    shared.note(note);
-    shared
+    let swapped = shared
         .proof
         .demand_rebuild()
-        .and_then(|()| swap(shared, segment, Dead::default()))
-        .map_err(WriteError::io(what()))
+        .and_then(|()| swap(shared, segment, Dead::default()));
+    shared.note(note);
+    swapped.map_err(WriteError::io(what()))
 }
 
 /// What goes into the new file.

@@ -406,3 +406,85 @@ fn checksum(segment: u32, frame: &[u8]) -> u32 {
     let seeded = crc32c::crc32c_append(segment, &frame[..4]);
     crc32c::crc32c_append(seeded, &frame[8..])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAMP: Stamp = Stamp {
+        number: 7,
+        group: 5,
+        written: 99,
+    };
+
+    fn removal(effects: &[Effect]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for effect in effects {
+            effect.write(&mut bytes);
+        }
+        let mut frame = Vec::new();
+        write_removal(&mut frame, STAMP, &bytes);
+        frame
+    }
+
+    #[test]
+    fn effects_are_read_as_they_were_written() {
+        let effects = [
+            Effect::Remove(3, Reason::Vanished),
+            Effect::Tombstone {
+                id: [1; 32],
+                by: [2; 32],
+            },
+            Effect::AddressTombstone {
+                address: [3; 16],
+                upto: u64::MAX,
+            },
+            Effect::Vanish {
+                pubkey: [4; 32],
+                upto: 5,
+            },
+            Effect::Remove(u64::MAX, Reason::Outdated),
+        ];
+        let frame = removal(&effects);
+        let entry = Entry::read(&frame).expect("whole");
+        assert!(entry.effects().eq(effects));
+        assert_eq!((entry.number(), entry.group(), entry.written()), (7, 5, 99));
+        assert_eq!((entry.form(), entry.expiration()), (Form::Removal, None));
+    }
+
+    #[test]
+    fn a_frame_counts_only_whole_and_only_in_its_own_segment() {
+        let mut frame = removal(&[Effect::Remove(3, Reason::Deleted)]);
+        mark_last(&mut frame, 0);
+        seal(&mut frame, 42);
+        let entry = Entry::read_checked(&frame, 42).expect("whole");
+        assert!(entry.is_last_of_group());
+        assert!(Entry::read_checked(&frame, 43).is_none());
+        let length = entry.len();
+        for bit in 0..length * 8 {
+            let mut flipped = frame.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(Entry::read_checked(&flipped, 42).is_none(), "bit {bit}");
+        }
+        for cut in 0..length {
+            assert!(Entry::read(&frame[..cut]).is_none(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_husk_keeps_number_and_effects_and_nothing_else() {
+        let effect = Effect::Vanish {
+            pubkey: [9; 32],
+            upto: 1,
+        };
+        let frame = removal(&[effect, Effect::Remove(1, Reason::Vanished)]);
+        let entry = Entry::read(&frame).expect("whole");
+        let mut kept = Vec::new();
+        effect.write(&mut kept);
+        let mut husk = Vec::new();
+        write_husk(&mut husk, &entry, &kept);
+        let husk = Entry::read(&husk).expect("whole");
+        assert!(husk.effects().eq([effect]));
+        assert_eq!((husk.number(), husk.text()), (7, &[][..]));
+    }
+}

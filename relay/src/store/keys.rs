@@ -210,3 +210,95 @@ impl SmallKey {
         Self::of(&[self.get(), &rank.bytes()])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(letter: u8, value: &str) -> Vec<u8> {
+        let mut key = Vec::new();
+        write_tag(&mut key, letter, value);
+        key
+    }
+
+    #[test]
+    fn different_values_have_different_keys_whatever_their_length() {
+        let hex = "ab".repeat(32);
+        let mut values: Vec<String> = (0..600).map(|n| "v".repeat(n)).collect();
+        values.extend([hex.clone(), hex.to_uppercase(), "\0".into(), "\0\0".into()]);
+        values.push("v".repeat(299) + "w");
+        let keys: std::collections::BTreeSet<_> = values.iter().map(|v| tag(b't', v)).collect();
+        assert_eq!(keys.len(), values.len());
+        assert_ne!(tag(b't', "v"), tag(b'T', "v"));
+    }
+
+    #[test]
+    fn tags_are_read_back_one_by_one_and_each_stands_once() {
+        let long = "x".repeat(500);
+        let hex = "0f".repeat(32);
+        let tags = [
+            (b't', "a"),
+            (b'e', &*hex),
+            (b't', "a"),
+            (b'd', &*long),
+            (b'd', ""),
+        ];
+        let mut bytes = Vec::new();
+        write_tags(&mut bytes, tags.into_iter());
+        let mut read: Vec<_> = TagKeys::new(&bytes).map(<[u8]>::to_vec).collect();
+        read.sort();
+        let mut expected = [
+            tag(b't', "a"),
+            tag(b'e', &hex),
+            tag(b'd', &long),
+            tag(b'd', ""),
+        ];
+        expected.sort();
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_cut_tag_ends_the_list_instead_of_the_process() {
+        let whole = tag(b't', "value");
+        for length in 0..whole.len() {
+            assert_eq!(TagKeys::new(&whole[..length]).count(), 0);
+        }
+    }
+
+    #[test]
+    fn an_address_counts_every_byte_of_d_and_only_where_d_counts() {
+        let key = [7; 32];
+        let long = "d".repeat(4000);
+        assert_ne!(
+            address(30_000, &key, &long),
+            address(30_000, &key, &long[1..])
+        );
+        assert_ne!(address(30_000, &key, "a"), address(30_001, &key, "a"));
+        assert_eq!(address(10_000, &key, "a"), address(10_000, &key, "b"));
+    }
+
+    #[test]
+    fn ranks_sort_as_bytes_in_the_order_of_answers() {
+        let rank = |created_at: u64, id, number| Rank {
+            id,
+            number,
+            ..Rank::from_time(created_at)
+        };
+        let order = [
+            rank(u64::MAX, 0, 9),
+            rank(20, 1, 8),
+            rank(20, 2, 3),
+            rank(20, 2, 4),
+            rank(19, 0, 1),
+            rank(0, 0, 2),
+        ];
+        for pair in order.windows(2) {
+            assert!(pair[0] < pair[1] && pair[0].bytes() < pair[1].bytes());
+        }
+        for rank in order {
+            let key = SmallKey::of(&[b"prefix"]).at(rank);
+            assert_eq!(Rank::read(key.get()), Some(rank));
+        }
+        assert_eq!(Rank::read(b"short"), None);
+    }
+}

@@ -48,3 +48,22 @@ pub(super) fn sealed(table: &[u8], index: usize) -> u32 {
         .and_then(|bytes| bytes.try_into().ok())
         .map_or(0, u32::from_le_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_are_found_and_unknown_ones_are_zero() {
+        let live = LiveOffsets::new(20_000);
+        for index in [0, 1, 8191, 8192, 19_999] {
+            assert_eq!(live.get(index), 0);
+            assert!(live.set(index, index as u32 + 64));
+            assert_eq!(live.get(index), index as u32 + 64);
+        }
+        assert!(!live.set(1 << 20, 1), "there is no room for this one");
+        assert_eq!(live.get(1 << 20), 0);
+        assert_eq!(sealed(&[1, 0, 0, 0, 2, 0, 0], 0), 1);
+        assert_eq!(sealed(&[1, 0, 0, 0, 2, 0, 0], 1), 0);
+    }
+}

@@ -152,3 +152,62 @@ fn author_kind_walks(authors: &[PublicKey], kinds: &[u16]) -> Source {
     });
     Source::Walks(Index::AuthorKind, prefixes.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(text: &str) -> Option<(Index, usize)> {
+        let filter = Filter::read(text).ok()?;
+        match Wanted::of(&filter).source(&filter) {
+            Source::Nothing => None,
+            Source::Ids(ids) => Some((Index::Ids, ids.len())),
+            Source::Walks(index, prefixes) => Some((index, prefixes.len())),
+        }
+    }
+
+    #[test]
+    fn every_filter_walks_the_one_index_that_fits_it_best() {
+        let (a, b) = ("a".repeat(64), "b".repeat(64));
+        for (filter, expected) in [
+            ("{}".into(), Some((Index::Created, 1))),
+            (r#"{"kinds":[1,7]}"#.into(), Some((Index::Kind, 2))),
+            (
+                format!(r#"{{"ids":["{a}"],"kinds":[1]}}"#),
+                Some((Index::Ids, 1)),
+            ),
+            (
+                format!(r#"{{"authors":["{a}","{b}"]}}"#),
+                Some((Index::Author, 2)),
+            ),
+            (
+                format!(r#"{{"authors":["{a}","{b}"],"kinds":[1,6,7]}}"#),
+                Some((Index::AuthorKind, 6)),
+            ),
+            (
+                format!(r##"{{"#p":["{a}"],"kinds":[1]}}"##),
+                Some((Index::Tag, 1)),
+            ),
+            (
+                format!(r##"{{"#p":["{a}"],"authors":["{b}"]}}"##),
+                Some((Index::Author, 1)),
+            ),
+            (
+                format!(r##"{{"#e":["{a}"],"authors":["{b}"],"kinds":[7]}}"##),
+                Some((Index::Tag, 1)),
+            ),
+            (
+                r##"{"#d":["x"],"#t":["y","z"]}"##.into(),
+                Some((Index::Tag, 2)),
+            ),
+            (
+                r##"{"#d":["x"],"kinds":[30000]}"##.into(),
+                Some((Index::Tag, 1)),
+            ),
+            (r#"{"kinds":[]}"#.into(), None),
+            (r#"{"since":2,"until":1}"#.into(), None),
+        ] {
+            assert_eq!(plan(&filter), expected, "{filter}");
+        }
+    }
+}

@@ -184,3 +184,88 @@ pub(super) fn missing(segment: &Segment, next: u64) -> Vec<(u64, u64)> {
     }
     runs
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::store::{
+        entry::{self, Stamp},
+        segment::{self, Identity},
+    };
+
+    /// A segment of groups of these sizes, each entry a removal without effects, and where its frames start.
+    fn segment(dir: &Path, groups: &[u64]) -> (Segment, Vec<usize>) {
+        let path = dir.join(segment::file_name(1));
+        let identity = Identity {
+            id: 77,
+            first: 1,
+            store: [5; 16],
+        };
+        segment::create(&path, identity, 1 << 16).unwrap();
+        let segment = Segment::open(&path).unwrap();
+        let (mut number, mut at, mut starts) = (1, HEADER, Vec::new());
+        for size in groups {
+            let group = number;
+            for place in 0..*size {
+                let mut frame = Vec::new();
+                let stamp = Stamp {
+                    number,
+                    group,
+                    written: 0,
+                };
+                entry::write_removal(&mut frame, stamp, b"");
+                if place + 1 == *size {
+                    entry::mark_last(&mut frame, 0);
+                }
+                entry::seal(&mut frame, 77);
+                segment.write(&frame, at).unwrap();
+                starts.push(at);
+                at += frame.len();
+                number += 1;
+            }
+        }
+        starts.push(at);
+        (segment, starts)
+    }
+
+    #[test]
+    fn whole_groups_are_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let (segment, starts) = segment(dir.path(), &[1, 3, 2]);
+        let walk = walk(&segment);
+        assert_eq!(
+            (walk.tail, walk.offsets.len(), walk.end),
+            (Tail::Whole, 6, starts[6])
+        );
+    }
+
+    #[test]
+    fn a_group_without_its_last_frame_is_torn_and_goes_as_a_whole() {
+        for torn in [3, 4, 5] {
+            let dir = tempfile::tempdir().unwrap();
+            let (segment, starts) = segment(dir.path(), &[1, 2, 3]);
+            files::write_zeros(&segment, starts[torn]..starts[torn + 1]).unwrap();
+            let walk = walk(&segment);
+            assert_eq!(walk.offsets.len(), 3, "{torn}");
+            assert_eq!(walk.end, starts[3]);
+            let expected = [Tail::Torn, Tail::Torn, Tail::Torn];
+            assert_eq!(walk.tail, expected[torn - 3]);
+        }
+    }
+
+    #[test]
+    fn a_damaged_frame_before_a_later_group_is_damage_and_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let (segment, starts) = segment(dir.path(), &[1, 2, 3]);
+        segment.write(&[0xff], starts[1] + 60).unwrap();
+        assert_eq!(walk(&segment).tail, Tail::Damaged);
+        assert_eq!(missing(&segment, 7), [(2, 2)]);
+        let (kept, note) = set_aside(dir.path(), &segment, vec![(2, 2)]).unwrap();
+        assert_eq!(lost(&kept), []);
+        assert_eq!(kept.sealed_count(), Some(6));
+        let found: Vec<u64> = (1..=6).filter(|n| kept.get(*n).is_some()).collect();
+        assert_eq!(found, [1, 3, 4, 5, 6]);
+        assert_eq!(notes(dir.path()), [note]);
+    }
+}

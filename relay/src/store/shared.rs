@@ -145,6 +145,14 @@ impl Alarm {
         self.bell.notify_all();
     }
 
+    /// Waits for all of `time`, unless the store closes. Does it?
+    pub fn pause(&self, time: Duration) -> bool {
+        let wait = self
+            .bell
+            .wait_timeout_while(self.lock(), time, |state| !state.stop);
+        wait.unwrap_or_else(PoisonError::into_inner).0.stop
+    }
+
     pub fn is_stopped(&self) -> bool {
         self.lock().stop
     }

@@ -167,3 +167,31 @@ impl Merge<'_> {
         Ok(Some(record))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_out_in_order_from_memory_and_from_runs() -> io::Result<()> {
+        let dir = std::env::temp_dir().join(format!("sorter-{}", std::process::id()));
+        let mut sorter = Sorter::new(&dir)?;
+        let count = HELD as u64 + 1000;
+        for n in 0..count {
+            let scattered = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let key = SmallKey::of(&[&scattered.to_be_bytes(), &[0; 8]]);
+            sorter.push(Index::Ids, &key, &n.to_be_bytes())?;
+        }
+        assert_eq!(sorter.piles[0].runs.len(), 1);
+        for _ in 0..2 {
+            let mut merge = sorter.sorted(0)?;
+            let (mut last, mut seen) = ([0; WIDTH], 0);
+            while let Some(record) = merge.next()? {
+                assert!(record > last || seen == 0);
+                (last, seen) = (record, seen + 1);
+            }
+            assert_eq!(seen, count, "a second time as well");
+        }
+        clear(&dir)
+    }
+}

@@ -114,3 +114,51 @@ impl Space {
         Ok((step >= least && step > 0).then_some(size + step))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn space(claim: u64) -> Space {
+        Space::new(&std::env::temp_dir(), Some(claim))
+    }
+
+    #[test]
+    fn the_reserve_is_two_percent_between_its_bounds_and_never_most_of_a_small_volume() {
+        for (claim, reserve) in [
+            (32 * MB, 4 * MB),
+            (1024 * MB, 64 * MB),
+            (6400 * MB, 128 * MB),
+        ] {
+            assert_eq!(space(claim).reserve().ok(), Some(reserve), "{claim}");
+        }
+    }
+
+    #[test]
+    fn only_removals_may_use_the_reserve() {
+        let space = space(1024 * MB);
+        let used = 1000 * MB;
+        assert_eq!(space.available(used, Purpose::Ordinary).ok(), Some(0));
+        assert_eq!(space.available(used, Purpose::Removal).ok(), Some(24 * MB));
+        assert_eq!(
+            space.next_view_size(64 * MB, used, Purpose::Ordinary).ok(),
+            Some(None)
+        );
+        let grown = space.next_view_size(64 * MB, used, Purpose::Removal);
+        assert_eq!(grown.ok(), Some(Some(72 * MB)));
+    }
+
+    #[test]
+    fn the_view_doubles_while_there_is_room() {
+        let space = space(1024 * MB);
+        let grown = space.next_view_size(64 * MB, 128 * MB, Purpose::Ordinary);
+        assert_eq!(grown.ok(), Some(Some(128 * MB)));
+        assert_eq!(space.segment_size(Purpose::Ordinary).ok(), Some(64 * MB));
+        assert_eq!(
+            super::Space::new(&std::env::temp_dir(), Some(32 * MB))
+                .segment_size(Purpose::Ordinary)
+                .ok(),
+            Some(2 * MB)
+        );
+    }
+}

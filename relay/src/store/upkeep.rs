@@ -3,6 +3,7 @@
 use super::{
     compact::{self, Due},
     entry::Entry,
+    error::WriteError,
     salvage,
     shared::Shared,
     sweep,
@@ -30,22 +31,39 @@ struct Place {
 /// The thread: until the store closes.
 pub(super) fn run(shared: &Shared, compacting: &Compacting) {
     let mut place = Place::default();
+    let mut trouble = String::new();
     loop {
         let alarm = shared.alarm.wait(ROUND);
         if alarm.stop || shared.failure.get().is_some() {
             return;
         }
-        if let Err(error) = sweep::sweep(shared) {
-            tracing::warn!(%error, "expired events could not be swept");
-        }
+        let swept = sweep::sweep(shared).map(|_| ());
         let alone = compacting.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = if alarm.hurry { Due::All } else { Due::Usual };
-        if let Err(error) = compact::compact(shared, due) {
-            tracing::warn!(%error, "compaction failed; it is tried again");
-        }
+        let due = if alarm.hurry {
+            Due::Pressing
+        } else {
+            Due::Usual
+        };
+        let compacted = compact::compact(shared, due).map(|_| ());
+        tell(&mut trouble, swept.and(compacted));
         scrub(shared, &mut place);
         drop(alone);
+        if alarm.hurry && shared.alarm.pause(ROUND) {
+            return;
+        }
     }
+}
+
+/// Says once what is wrong, not every second.
+fn tell(trouble: &mut String, result: Result<(), WriteError>) {
+    let now = result
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default();
+    if now != *trouble && !now.is_empty() {
+        tracing::warn!(error = now, "upkeep of the store failed; it is tried again");
+    }
+    *trouble = now;
 }
 
 /// Checks some entries of sealed segments; at the end starts over.

@@ -223,7 +223,15 @@ impl Writer {
         }
         if let Err(error) = self.mark_dirty() {
             tracing::warn!(%error, "the store could not be marked as being written");
-            return failed(jobs, Failure::Full);
+            let is_full = error.kind() == std::io::ErrorKind::StorageFull;
+            return failed(
+                jobs,
+                if is_full {
+                    Failure::Full
+                } else {
+                    Failure::Broken
+                },
+            );
         }
         let mut purpose = Purpose::Ordinary;
         loop {

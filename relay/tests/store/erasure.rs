@@ -1,11 +1,8 @@
 //! Deleted text leaves the files, not only the answers.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod store_support;
-
+use crate::support::*;
 use nostr_fleet_relay::store::Outcome;
 use std::time::Duration;
-use store_support::*;
 
 #[test]
 fn after_compaction_a_deleted_text_stands_in_no_file_and_all_else_is_served() {

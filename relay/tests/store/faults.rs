@@ -1,8 +1,6 @@
 //! Damage, other processes, failing disks: what the store does about them.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod store_support;
-
+use crate::support::*;
 use nostr_fleet_relay::store::{Failure, OpenError, Outcome, Store};
 use std::{
     fs::{self, OpenOptions},
@@ -14,7 +12,6 @@ use std::{
     },
     time::Duration,
 };
-use store_support::*;
 
 /// Changes bytes of a file where `needle` stands.
 fn change(path: &Path, needle: &str, change: impl FnOnce(&mut [u8])) {
@@ -111,6 +108,27 @@ fn a_flipped_bit_is_found_the_segment_set_aside_and_the_rest_served() {
     let store = place.open();
     assert_eq!(store.status().quarantined, quarantined, "the note stays");
     assert_eq!(count(&store, &["{}"]), 20);
+}
+
+#[test]
+fn an_old_version_does_not_come_back_because_the_entry_that_replaced_it_was_lost() {
+    let place = Place::new();
+    let store = place.open();
+    for n in 0..3 {
+        stored(
+            &store,
+            &event(1, NOW + n, 0, &[], &format!("profile number {n}.")),
+        );
+    }
+    store.close();
+    fs::remove_file(place.dir.path().join("CLEAN")).unwrap();
+    let log = &segments(place.dir.path())[0];
+    change(log, "profile number 1.", |bytes| bytes[3] ^= 1);
+    let store = place.open();
+    assert_eq!(store.status().quarantined[0].lost, [(2, 2)]);
+    let newest = event(1, NOW + 2, 0, &[], "profile number 2.");
+    submit(&store, &newest);
+    assert_eq!(ids(&store, &["{}"]), [newest.id()]);
 }
 
 #[test]

@@ -1,6 +1,4 @@
 //! What the store's tests share: a store in a directory of its own, events by seed, answers as plain lists.
-#![allow(dead_code, reason = "every test file uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use nostr_fleet_relay::{
     clock::ManualClock,

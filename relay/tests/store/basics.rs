@@ -1,11 +1,8 @@
 //! A store takes events, answers filters, and has everything again after it was closed.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod store_support;
-
+use crate::support::*;
 use nostr_fleet_relay::store::{Committed, Outcome, Step};
 use std::{ops::ControlFlow, time::Duration};
-use store_support::*;
 
 #[test]
 fn what_is_stored_is_found_again_also_after_a_restart() {

@@ -1,8 +1,6 @@
 //! Any sequence of events gives the same answers as a simple model in memory, across restarts, rebuilds and compaction.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod store_support;
-
+use crate::support::*;
 use nostr_fleet_relay::{
     clock::Clock,
     store::{Outcome, Store},
@@ -10,7 +8,6 @@ use nostr_fleet_relay::{
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use store_support::*;
 
 /// The rules of `relay.md` §2.5 and §2.6, as plainly as they can be written.
 #[derive(Default)]

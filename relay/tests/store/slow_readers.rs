@@ -1,8 +1,6 @@
 //! A minute of writes while slow readers take their time: LMDB's file does not grow by them.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod store_support;
-
+use crate::support::*;
 use nostr_fleet_relay::store::{Outcome, Removal, SeesAll, Step, Store};
 use std::{
     ops::ControlFlow,
@@ -13,7 +11,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use store_support::*;
 
 /// Reads everything again and again: short slices with long pauses, as for a client with a full outbox.
 fn read_slowly(store: &Store, stop: &AtomicBool, rows: &AtomicU64) {
@@ -40,9 +37,8 @@ fn a_minute_of_writes_with_slow_readers_keeps_the_view_small() {
     let rows = AtomicU64::new(0);
     // Signing costs more than storing, so the same events are stored and removed in turns.
     let batches: Vec<Vec<_>> = (0..64u64)
-        .map(|batch| (0..16).map(|n| batch * 16 + n))
-        .map(|numbers| {
-            numbers
+        .map(|batch| {
+            (batch * 16..batch * 16 + 16)
                 .map(|n| event(n % 5, NOW - n, 1, &[&["t", &n.to_string()]], "note"))
                 .collect()
         })

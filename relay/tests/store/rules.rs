@@ -1,12 +1,9 @@
 //! The rules of replacement, deletion and vanishing as a client sees them, with the faults that other relays have
 //! (`relay.md` §4) as tests.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod store_support;
-
+use crate::support::*;
 use nostr_fleet_relay::store::{Outcome, Removal, Row, SeesAll, Sight};
 use std::{sync::Arc, time::Duration};
-use store_support::*;
 
 #[test]
 fn addresses_that_differ_only_behind_the_255th_byte_of_d_do_not_replace_each_other() {
@@ -221,6 +218,43 @@ fn a_tag_filter_with_two_values_finds_both() {
     );
     assert_eq!(ids(&store, &[r##"{"#t":["x","y"]}"##]), [y.id(), x.id()]);
     assert_eq!(count(&store, &[r##"{"#t":["y","z"]}"##]), 2);
+}
+
+#[test]
+fn a_filter_that_names_addresses_finds_them_by_every_d_tag_and_a_missing_d_not_at_all() {
+    let place = Place::new();
+    let store = place.open();
+    let a = event(1, NOW, 30_023, &[&["d", "a"]], "");
+    let b = event(1, NOW + 1, 30_023, &[&["d", "b"], &["d", "a"]], "");
+    let none = event(1, NOW + 2, 30_023, &[], "");
+    submit_all(
+        &store,
+        &[
+            a.clone(),
+            b.clone(),
+            none.clone(),
+            event(2, NOW, 30_023, &[&["d", "a"]], ""),
+        ],
+    );
+    let ask = |d: &str| {
+        let filter = format!(
+            r##"{{"authors":["{}"],"kinds":[30023,30024],"#d":{d}}}"##,
+            key(1)
+        );
+        ids(&store, &[&filter])
+    };
+    assert_eq!(ask(r#"["b"]"#), [b.id()]);
+    assert_eq!(
+        ask(r#"["a"]"#),
+        [b.id(), a.id()],
+        "a second d tag is a tag like any other"
+    );
+    assert_eq!(ask(r#"["a","b"]"#), [b.id(), a.id()]);
+    assert!(ask(r#"["c"]"#).is_empty());
+    assert!(
+        ask(r#"[""]"#).is_empty(),
+        "#d finds tags, not their absence"
+    );
 }
 
 #[test]

@@ -1,10 +1,8 @@
 //! `kill -9` at random points of a real process, fifty times and more: nothing that was answered OK is lost.
 //!
 //! The test starts itself again as the child: with `STORE_CRASH_CHILD` set, `the_child` writes until it is killed.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod store_support;
-
+use crate::support::*;
 use nostr_fleet_relay::{
     store::{OpenError, Options, Outcome, Store},
     wire::EventId,
@@ -16,7 +14,6 @@ use std::{
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
-use store_support::*;
 
 const CHILD: &str = "STORE_CRASH_CHILD";
 const ROUNDS: u64 = 60;
@@ -68,7 +65,7 @@ fn the_child() {
 
 fn start(dir: &Path, round: u64) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["the_child", "--exact", "--nocapture"])
+        .args(["crash::the_child", "--exact", "--nocapture"])
         .env(CHILD, dir)
         .env("STORE_CRASH_ROUND", round.to_string())
         .stdout(Stdio::piped())
