@@ -8,7 +8,7 @@ use super::{
     view::{self, APPLIED, EVENTS, Index, LIVE_BYTES, View},
 };
 use heed::{RoTxn, RwTxn};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 /// Entries by number: those of the log, and those of the group that is being written.
 pub(super) struct Frames<'a> {
@@ -135,6 +135,28 @@ pub(super) struct Applying<'a, 't> {
     pub txn: &'a mut RwTxn<'t>,
     /// Sums so far.
     pub tally: &'a mut Tally,
+}
+
+/// Applies entries of the log in one transaction. Numbers without an entry are passed over.
+pub(super) fn replay(
+    view: &View,
+    frames: &Frames<'_>,
+    numbers: RangeInclusive<u64>,
+) -> heed::Result<()> {
+    let mut txn = view.write()?;
+    let mut tally = Tally::default();
+    let upto = *numbers.end();
+    let mut applying = Applying {
+        view,
+        txn: &mut txn,
+        tally: &mut tally,
+    };
+    for entry in numbers.filter_map(|number| frames.get(number)) {
+        applying.apply(&entry, frames)?;
+    }
+    tally.reached(upto);
+    tally.write(view, &mut txn)?;
+    txn.commit()
 }
 
 impl Applying<'_, '_> {

@@ -4,7 +4,7 @@
 //! unopened and it is made anew from the log.
 
 use super::{
-    apply::{Applying, Frames, Tally},
+    apply::{self, Frames},
     entry::Reason,
     error::OpenError,
     files,
@@ -348,9 +348,14 @@ impl Starting<'_> {
         if trust == Trust::Clean {
             self.proof.mark_dirty().map_err(OpenError::io("DIRTY"))?;
         }
+        let frames = Frames {
+            segments: &found.segments,
+            group: None,
+            active: found.position.active.identity.first,
+        };
         while applied < last {
             let upto = last.min(applied + REPLAY);
-            match replay(view, found, applied + 1..=upto) {
+            match apply::replay(view, &frames, applied + 1..=upto) {
                 Ok(()) => applied = upto,
                 Err(error) if view::is_full(&error) => {
                     let size = view.size() as u64;
@@ -372,26 +377,4 @@ fn no_room(size: usize) -> OpenError {
         io::ErrorKind::StorageFull,
         format!("the view needs more than its {size} bytes and the volume has no room"),
     ))
-}
-
-fn replay(view: &View, found: &Found, numbers: std::ops::RangeInclusive<u64>) -> heed::Result<()> {
-    let frames = Frames {
-        segments: &found.segments,
-        group: None,
-        active: found.position.active.identity.first,
-    };
-    let mut txn = view.write()?;
-    let mut tally = Tally::default();
-    let upto = *numbers.end();
-    let mut applying = Applying {
-        view,
-        txn: &mut txn,
-        tally: &mut tally,
-    };
-    for entry in numbers.filter_map(|number| frames.get(number)) {
-        applying.apply(&entry, &frames)?;
-    }
-    tally.reached(upto);
-    tally.write(view, &mut txn)?;
-    txn.commit()
 }

@@ -4,7 +4,7 @@
 //! An append or sync that failed is never tried again: what the disk holds then is unknown, and only a start finds out.
 
 use super::{
-    apply::{Applying, Dead, Frames, Tally, dead_of},
+    apply::{self, Applying, Dead, Frames, Tally, dead_of},
     decide::{self, Decision, Look},
     entry::{self, Effect, Reason, Stamp},
     log::{Group, Log, RollError},
@@ -17,6 +17,7 @@ use crate::wire::Verified;
 use heed::RwTxn;
 use std::{
     collections::VecDeque,
+    ops::RangeInclusive,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::Instant,
 };
@@ -369,21 +370,56 @@ impl Writer {
         self.log
             .append(&mut group)
             .map_err(|error| Stop::Broken("the log could not be written", error.to_string()))?;
-        txn.commit()
-            .map_err(|error| Stop::Broken("the view could not be committed", error.to_string()))?;
         let upto = group.next() - 1;
+        match txn.commit() {
+            Ok(()) => {}
+            Err(error) if view::is_full(&error) => self.commit_again(group.first()..=upto)?,
+            Err(error) => {
+                return Err(Stop::Broken(
+                    "the view could not be committed",
+                    error.to_string(),
+                ));
+            }
+        }
         shared.committed.store(upto, Ordering::Release);
         Ok(Written { done, stored, upto })
+    }
+
+    /// LMDB's commit itself needs pages and may find none, after the log has the group: then there is room to be made and
+    /// the group applied again out of the log, as a start would do it.
+    fn commit_again(&self, numbers: RangeInclusive<u64>) -> Result<(), Stop> {
+        let segments = self.shared.segments.load();
+        let frames = Frames {
+            segments: &segments,
+            group: None,
+            active: self.log.active_first(),
+        };
+        loop {
+            if !self.grow_view(Purpose::Ordinary) && !self.grow_view(Purpose::Removal) {
+                let why = "the view has no room for what the log has";
+                return Err(Stop::Broken(why, format!("numbers {numbers:?}")));
+            }
+            match apply::replay(&self.shared.view, &frames, numbers.clone()) {
+                Ok(()) => return Ok(()),
+                Err(error) if view::is_full(&error) => {}
+                Err(error) => {
+                    return Err(Stop::Broken(
+                        "the view could not be committed",
+                        error.to_string(),
+                    ));
+                }
+            }
+        }
     }
 
     fn swap(&mut self, swap: &Swap) {
         self.shared.segments.put(Arc::clone(&swap.segment));
         let first = swap.segment.identity.first;
-        let subtracted = self.mark_dirty().map_err(heed::Error::from).and_then(|()| {
-            let mut txn = self.shared.view.write()?;
-            subtract(&self.shared, &mut txn, first, swap.freed)?;
-            txn.commit()
-        });
+        let marked = self.mark_dirty().map_err(heed::Error::from);
+        let mut subtracted = marked.and_then(|()| subtract(&self.shared, first, swap.freed));
+        while subtracted.as_ref().is_err_and(view::is_full) && self.grow_view(Purpose::Removal) {
+            subtracted = subtract(&self.shared, first, swap.freed);
+        }
         if let Err(error) = subtracted {
             tracing::warn!(%error, "what compaction freed could not be noted");
         }
@@ -392,8 +428,9 @@ impl Writer {
     }
 }
 
-fn subtract(shared: &Shared, txn: &mut RwTxn<'_>, first: u64, freed: Dead) -> heed::Result<()> {
-    let now = dead_of(&shared.view, txn, first)?;
+fn subtract(shared: &Shared, first: u64, freed: Dead) -> heed::Result<()> {
+    let mut txn = shared.view.write()?;
+    let now = dead_of(&shared.view, &txn, first)?;
     let bytes = now.bytes.saturating_sub(freed.bytes);
     let left = Dead {
         bytes,
@@ -402,7 +439,8 @@ fn subtract(shared: &Shared, txn: &mut RwTxn<'_>, first: u64, freed: Dead) -> he
     shared
         .view
         .db(Index::Dead)
-        .put(txn, &first.to_be_bytes(), &left.bytes())
+        .put(&mut txn, &first.to_be_bytes(), &left.bytes())?;
+    txn.commit()
 }
 
 fn answer(removing: &Removing, done: Done) {
