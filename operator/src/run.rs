@@ -149,7 +149,7 @@ async fn control<K: Kind>(context: Arc<Context>, health: &Health, stop: Cancella
         if resources.wait_until_ready().await.is_ok() {
             health.set_working(true);
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     // A controller whose watches never began does not end by itself.
     let overdue = async {

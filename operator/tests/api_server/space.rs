@@ -1,192 +1,29 @@
-//! The real API server of these tests: a namespace per test, the operator in this process and limited to it.
+//! A namespace of a test, and what a user or somebody else does in it.
 
-#![allow(dead_code)]
-
-use crate::common::{repository, yaml};
-use k8s_openapi::api::core::v1::Namespace;
+use crate::{
+    common::{repository, yaml},
+    operator::Operator,
+    server::{PATIENCE, config, eventually},
+};
 use kube::{
-    Api, Client, Config, ResourceExt,
+    Api, Client, ResourceExt,
     api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
-    config::{KubeConfigOptions, Kubeconfig},
 };
 use nostr_fleet_operator::{
-    admin::Health,
     api::{
         self, NostrRelay,
         status::{ConditionType, Status},
     },
-    metrics::Metrics,
-    names, run,
-    settings::Settings,
+    names,
 };
 use serde_json::{Value, json};
-use std::{
-    future::Future,
-    path::PathBuf,
-    sync::Once,
-    time::{Duration, Instant},
-};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-
-/// How long anything may take; the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+use std::time::{Duration, Instant};
 
 /// A namespace of its own.
 #[derive(Clone)]
 pub struct Space {
     pub client: Client,
     pub name: String,
-}
-
-fn kubeconfig() -> PathBuf {
-    if let Some(path) = std::env::var_os("E2E_KUBECONFIG") {
-        return path.into();
-    }
-    let dir = std::env::var_os("CLUSTER_DIR").map_or_else(
-        || {
-            PathBuf::from(std::env::var_os("HOME").unwrap_or_default())
-                .join(".cache/nostr-fleet/cluster")
-        },
-        PathBuf::from,
-    );
-    dir.join("admin.kubeconfig")
-}
-
-/// How to reach the API server, as its administrator.
-pub async fn config() -> Config {
-    let path = kubeconfig();
-    let help = format!(
-        "there is no Kubernetes API server at {}: run `make cluster-up`, or name one with E2E_KUBECONFIG",
-        path.display()
-    );
-    let file = Kubeconfig::read_from(&path).unwrap_or_else(|why| panic!("{help} ({why})"));
-    let options = KubeConfigOptions::default();
-    let mut config = Config::from_custom_kubeconfig(file, &options)
-        .await
-        .unwrap_or_else(|why| panic!("{help} ({why})"));
-    config.connect_timeout = Some(Duration::from_secs(5));
-    let client = Client::try_from(config.clone()).unwrap_or_else(|why| panic!("{help} ({why})"));
-    if let Err(why) = client.apiserver_version().await {
-        panic!("{help} ({why})");
-    }
-    config
-}
-
-/// Runs a test in a namespace of its own, which is removed afterwards in any case.
-pub async fn in_a_space<F, T>(test: F)
-where
-    F: FnOnce(Space) -> T,
-    T: Future<Output = ()> + Send + 'static,
-{
-    static LOGS: Once = Once::new();
-    LOGS.call_once(|| {
-        if let Ok(filter) = std::env::var("TEST_LOG") {
-            let _ = tracing_subscriber::fmt()
-                .with_env_filter(filter)
-                .with_test_writer()
-                .try_init();
-        }
-    });
-    let client = Client::try_from(config().await).unwrap();
-    install(&client).await;
-    let name = format!("operator-{:08x}", rand::random::<u32>());
-    let namespaces = Api::<Namespace>::all(client.clone());
-    let namespace: Namespace = yaml(&format!(
-        "{{metadata: {{name: {name}, labels: {{pod-security.kubernetes.io/enforce: restricted}}}}}}"
-    ));
-    namespaces
-        .create(&PostParams::default(), &namespace)
-        .await
-        .unwrap();
-    let space = Space {
-        client,
-        name: name.clone(),
-    };
-    eventually("the namespace has its account", || async {
-        space.get("ServiceAccount", "default").await.is_some()
-    })
-    .await;
-    let done = tokio::spawn(test(space)).await;
-    let _ = namespaces.delete(&name, &DeleteParams::background()).await;
-    if let Err(why) = done {
-        std::panic::resume_unwind(why.into_panic());
-    }
-}
-
-/// Installs the definitions of this source.
-async fn install(client: &Client) {
-    let kind = ApiResource::erase::<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition>(&());
-    let crds = Api::<DynamicObject>::all_with(client.clone(), &kind);
-    for crd in api::crds() {
-        let name = crd["metadata"]["name"].as_str().unwrap();
-        let force = PatchParams::apply("operator-tests").force();
-        crds.patch(name, &force, &Patch::Apply(&crd)).await.unwrap();
-    }
-    let group_version = format!("{}/{}", api::GROUP, api::VERSION);
-    eventually("the definitions are served", || async {
-        let served = client.list_api_group_resources(&group_version).await;
-        served.is_ok_and(|served| {
-            served
-                .resources
-                .iter()
-                .any(|have| have.name == "nostrrelays")
-        })
-    })
-    .await;
-}
-
-/// Asks again and again until something is true.
-pub async fn eventually<F, T>(what: &str, mut ask: F)
-where
-    F: FnMut() -> T,
-    T: Future<Output = bool>,
-{
-    let started = Instant::now();
-    while !ask().await {
-        assert!(
-            started.elapsed() < PATIENCE,
-            "not within {PATIENCE:?}: {what}"
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// An operator in this process.
-pub struct Operator {
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-    metrics: Metrics,
-    health: Health,
-}
-
-impl Operator {
-    /// Ends as on SIGTERM.
-    pub async fn stop(self) {
-        self.stop.cancel();
-        self.task.await.unwrap();
-    }
-
-    /// Ends as on SIGKILL.
-    pub fn kill(self) {
-        self.task.abort();
-    }
-
-    /// What /readyz says.
-    pub fn is_working(&self) -> bool {
-        self.health.is_working()
-    }
-
-    /// Visits so far.
-    pub fn visits(&self) -> u64 {
-        let text = self.metrics.text();
-        let lines = text
-            .lines()
-            .filter(|line| line.starts_with("nostr_fleet_operator_reconciles_total"));
-        lines
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-            .sum()
-    }
 }
 
 /// All kinds of children and their names for a relay called town.
@@ -238,44 +75,6 @@ impl Space {
         match kind {
             "ClusterRole" => Api::all_with(self.client.clone(), &resource(kind)),
             _ => Api::namespaced_with(self.client.clone(), &self.name, &resource(kind)),
-        }
-    }
-
-    /// What the operator of this test is started with.
-    pub fn settings(&self) -> Settings {
-        Settings {
-            image: "localhost/not-there:1".to_owned(),
-            ingress_from: Vec::new(),
-            monitoring_namespace: None,
-            namespace: "nostr-fleet-system".to_owned(),
-            watch_namespace: Some(self.name.clone()),
-        }
-    }
-
-    /// Starts an operator for this namespace.
-    pub fn operator(&self) -> Operator {
-        Self::operator_as(self.client.clone(), self.settings())
-    }
-
-    /// Starts an operator with another client and settings.
-    pub fn operator_as(client: Client, settings: Settings) -> Operator {
-        let (stop, metrics, health) = (
-            CancellationToken::new(),
-            Metrics::default(),
-            Health::default(),
-        );
-        let run = run::operate(
-            client,
-            settings,
-            metrics.clone(),
-            health.clone(),
-            stop.clone(),
-        );
-        Operator {
-            stop,
-            task: tokio::spawn(run),
-            metrics,
-            health,
         }
     }
 

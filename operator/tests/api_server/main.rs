@@ -1,0 +1,15 @@
+//! The operator against a real API server: unmodified controllers in this process, a namespace per test.
+
+#![allow(clippy::unwrap_used)] // helpers outside test functions; a panic is how a test fails
+
+mod children;
+#[path = "../common/mod.rs"]
+mod common;
+mod death;
+mod lifecycle;
+mod operator;
+mod rights;
+mod server;
+mod space;
+mod specs;
+mod status;

@@ -1,0 +1,84 @@
+//! An operator in this process.
+
+use crate::space::Space;
+use kube::Client;
+use nostr_fleet_operator::{admin::Health, metrics::Metrics, run, settings::Settings};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// An operator in this process.
+pub struct Operator {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    metrics: Metrics,
+    health: Health,
+}
+
+impl Operator {
+    /// Ends as on SIGTERM.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+
+    /// Ends as on SIGKILL.
+    pub fn kill(self) {
+        self.task.abort();
+    }
+
+    /// What /readyz says.
+    pub fn is_working(&self) -> bool {
+        self.health.is_working()
+    }
+
+    /// Visits so far.
+    pub fn visits(&self) -> u64 {
+        let text = self.metrics.text();
+        let lines = text
+            .lines()
+            .filter(|line| line.starts_with("nostr_fleet_operator_reconciles_total"));
+        lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            .sum()
+    }
+}
+
+impl Space {
+    /// What the operator of this test is started with.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            image: "localhost/not-there:1".to_owned(),
+            ingress_from: Vec::new(),
+            monitoring_namespace: None,
+            namespace: "nostr-fleet-system".to_owned(),
+            watch_namespace: Some(self.name.clone()),
+        }
+    }
+
+    /// Starts an operator for this namespace.
+    pub fn operator(&self) -> Operator {
+        Self::operator_as(self.client.clone(), self.settings())
+    }
+
+    /// Starts an operator with another client and settings.
+    pub fn operator_as(client: Client, settings: Settings) -> Operator {
+        let (stop, metrics, health) = (
+            CancellationToken::new(),
+            Metrics::default(),
+            Health::default(),
+        );
+        let run = run::operate(
+            client,
+            settings,
+            metrics.clone(),
+            health.clone(),
+            stop.clone(),
+        );
+        Operator {
+            stop,
+            task: tokio::spawn(run),
+            metrics,
+            health,
+        }
+    }
+}
