@@ -1,6 +1,7 @@
 //! `relay serve`: puts the parts together and runs them until a signal.
 
 mod error;
+mod files;
 mod start;
 mod stop;
 

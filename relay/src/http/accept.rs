@@ -21,9 +21,6 @@ use warp::{Filter, filters::BoxedFilter, reply::Response};
 /// The whole HTTP phase of one connection, from accept to its answer or its upgrade.
 pub const HTTP_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Connections whose HTTP phase is not over.
-pub const HALF_OPEN_CAP: usize = 1024;
-
 /// How long accepting pauses when the process has no more file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
 

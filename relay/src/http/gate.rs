@@ -23,7 +23,7 @@ use std::{
 pub struct Gate {
     hot: Arc<ArcSwap<Hot>>,
     metrics: Arc<Metrics>,
-    half_open_cap: usize,
+    caps: Caps,
     counts: Mutex<Counts>,
     line: Seldom,
 }
@@ -39,6 +39,33 @@ struct Counts {
 struct Count {
     half_open: usize,
     sessions: usize,
+}
+
+/// What the process can hold, whatever the configuration allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// Connections whose HTTP phase is not over.
+    pub half_open: usize,
+    /// Sessions: what the limit of open files leaves.
+    pub sessions: usize,
+}
+
+impl Caps {
+    /// Most half-open connections that are worth having.
+    const HALF_OPEN: usize = 1024;
+
+    /// Files of the store, of the ops port, of the log.
+    const RESERVE: usize = 256;
+
+    /// Shares out a limit of open files, so that the store and the ops port never find it used up by clients.
+    pub fn of_files(files: usize) -> Self {
+        let half_open = Self::HALF_OPEN.min(files / 8);
+        let reserve = Self::RESERVE.min(files / 4);
+        Self {
+            half_open,
+            sessions: files.saturating_sub(half_open + reserve),
+        }
+    }
 }
 
 /// Why an upgrade is refused.
@@ -66,11 +93,11 @@ pub struct Admitted {
 
 impl Gate {
     /// A gate that nobody has passed yet.
-    pub fn new(hot: Arc<ArcSwap<Hot>>, metrics: Arc<Metrics>, half_open_cap: usize) -> Arc<Self> {
+    pub fn new(hot: Arc<ArcSwap<Hot>>, metrics: Arc<Metrics>, caps: Caps) -> Arc<Self> {
         Arc::new(Self {
             hot,
             metrics,
-            half_open_cap,
+            caps,
             counts: Mutex::default(),
             line: Seldom::default(),
         })
@@ -82,7 +109,7 @@ impl Gate {
         let per_address = self.hot.load().limits.connections_per_address.len();
         let mut counts = self.counts();
         let same = counts.addresses.get(&address).copied().unwrap_or_default();
-        if counts.half_open >= self.half_open_cap || same.half_open >= per_address {
+        if counts.half_open >= self.caps.half_open || same.half_open >= per_address {
             drop(counts);
             self.refuse(Limited::HalfOpen);
             return None;
@@ -101,7 +128,8 @@ impl Gate {
         let hot = self.hot.load();
         let mut counts = self.counts();
         let same = counts.addresses.get(&address).copied().unwrap_or_default();
-        if counts.sessions >= hot.limits.connections.len() {
+        let most = hot.limits.connections.len().min(self.caps.sessions);
+        if counts.sessions >= most {
             self.refuse(Limited::Connections);
             return Err(Full::Connections);
         }
@@ -180,11 +208,12 @@ mod tests {
     use relay_config::Bounded;
 
     fn gate(connections: u64, per_address: u64, half_open: usize) -> Arc<Gate> {
-        Gate::new(
-            hot(connections, per_address),
-            Arc::new(Metrics::new()),
+        let caps = Caps {
             half_open,
-        )
+            sessions: 100,
+        };
+        let hot = hot(connections, per_address);
+        Gate::new(hot, Arc::new(Metrics::new()), caps)
     }
 
     fn hot(connections: u64, per_address: u64) -> Arc<ArcSwap<Hot>> {
@@ -268,5 +297,24 @@ mod tests {
         drop(gate.accept(address("10.0.0.1")));
         drop(gate.admit(address("10.0.0.2")));
         assert!(gate.counts().addresses.is_empty());
+    }
+
+    #[test]
+    fn clients_never_use_up_the_limit_of_open_files() {
+        let large = Caps {
+            half_open: 1024,
+            sessions: 18_720,
+        };
+        assert_eq!(Caps::of_files(20_000), large);
+        for files in [0, 1, 8, 64, 256, 1024, 4096, 1 << 20] {
+            let caps = Caps::of_files(files);
+            assert!(
+                caps.half_open + caps.sessions <= files - files.min(1024) / 4,
+                "{files}: {caps:?}"
+            );
+        }
+        let gate = Gate::new(hot(1000, 1000), Arc::new(Metrics::new()), Caps::of_files(8));
+        let held: Vec<_> = (0..20).map(|_| gate.admit(address("10.0.0.1"))).collect();
+        assert_eq!(held.iter().filter(|held| held.is_ok()).count(), 5);
     }
 }

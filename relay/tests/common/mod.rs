@@ -10,7 +10,7 @@ use nostr_fleet_relay::{
     http::{
         self, Public,
         accept::{self, Door},
-        gate::Gate,
+        gate::{Caps, Gate},
         upgrade::Socket,
     },
     metrics::Metrics,
@@ -62,7 +62,11 @@ impl Front {
         let vitals = Arc::new(Vitals::new(drain.clone(), Box::new(String::new)));
         vitals.opened(Box::new(Good));
         let (deadline, half_open_cap) = (Duration::from_millis(700), 20);
-        let gate = Gate::new(Arc::clone(&hot), Arc::new(Metrics::new()), half_open_cap);
+        let caps = Caps {
+            half_open: half_open_cap,
+            sessions: 100_000,
+        };
+        let gate = Gate::new(Arc::clone(&hot), Arc::new(Metrics::new()), caps);
         let public = Public {
             hot: Arc::clone(&hot),
             gate: Arc::clone(&gate),

@@ -3,14 +3,14 @@
 //! Both ports are taken before the store is opened, so that a wrong address is told at once. The ops port answers from then
 //! on; the public one refuses connections until the store is open.
 
-use super::{ServeError, stop::Stops};
+use super::{ServeError, files, stop::Stops};
 use crate::{
     clock::SystemClock,
     drain::Drain,
     http::{
         self, Public, Sessions,
-        accept::{self, Door, HALF_OPEN_CAP, HTTP_DEADLINE, Routes},
-        gate::Gate,
+        accept::{self, Door, HTTP_DEADLINE, Routes},
+        gate::{Caps, Gate},
         ops::{self, Ops},
     },
     metrics::Metrics,
@@ -39,8 +39,11 @@ const BACKLOG: u32 = 1024;
 /// The longest answer of the ops port: `/compact` of a large store.
 const OPS_DEADLINE: Duration = Duration::from_secs(3600);
 
-/// Half-open connections of the ops port.
-const OPS_HALF_OPEN_CAP: usize = 64;
+/// The ops port has no sessions.
+const OPS_CAPS: Caps = Caps {
+    half_open: 64,
+    sessions: 0,
+};
 
 /// How often the store is asked whether it has failed.
 const WATCH: Duration = Duration::from_millis(250);
@@ -168,7 +171,7 @@ impl Ground {
             live: Arc::clone(&self.live),
         }));
         let limits = Arc::new(ArcSwap::from_pointee(Hot::default()));
-        let gate = Gate::new(limits, Arc::clone(&self.metrics), OPS_HALF_OPEN_CAP);
+        let gate = Gate::new(limits, Arc::clone(&self.metrics), OPS_CAPS);
         let door = Door {
             routes,
             gate,
@@ -208,7 +211,16 @@ impl Ground {
 
     fn door(&self, sessions: Sessions) -> Door {
         let hot = Arc::clone(&self.live.hot);
-        let gate = Gate::new(Arc::clone(&hot), Arc::clone(&self.metrics), HALF_OPEN_CAP);
+        let caps = Caps::of_files(files::raise_limit());
+        let (most, wanted) = (caps.sessions, hot.load().limits.connections.len());
+        if most < wanted {
+            tracing::warn!(
+                most,
+                wanted,
+                "the limit of open files allows fewer connections than hot.limits.connections; raise it (ulimit -Hn)"
+            );
+        }
+        let gate = Gate::new(Arc::clone(&hot), Arc::clone(&self.metrics), caps);
         let routes: Routes = http::public(Arc::new(Public {
             hot,
             gate: Arc::clone(&gate),
