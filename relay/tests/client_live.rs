@@ -131,6 +131,38 @@ fn a_running_relay_s_volume_is_refused_and_its_holder_named() {
 }
 
 #[test]
+fn a_running_relay_is_compacted_through_its_ops_port() {
+    let relay = LiveRelay::start();
+    let signer = nostr_fleet_relay::sign::Signer::from_seed(6);
+    let secret = signer.event(1_700_000_000, 1, &[], "a secret to forget");
+    let request = signer.event(1_700_000_001, 5, &[&["e", &fake_relay::id_of(&secret)]], "");
+    let input = relay.path("in.jsonl");
+    write_lines(input.as_ref(), &[secret, request]);
+    assert_eq!(told(&["import", &input, "--to", &relay.url]).0, 0);
+    let (code, out, err) = told(&["compact", "--ops", &relay.ops]);
+    assert!(code == 0 && !out.trim().is_empty(), "{out}{err}");
+    for file in fs::read_dir(relay.path("data")).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = if path.is_file() {
+            fs::read(&path).unwrap()
+        } else {
+            Vec::new()
+        };
+        assert!(
+            !bytes
+                .windows(18)
+                .any(|window| window == b"a secret to forget"),
+            "{path:?}"
+        );
+    }
+    let (code, _, err) = told(&["compact", "--ops", &relay.url]);
+    assert!(
+        code == 1 && err.contains("is no ops port that can compact"),
+        "{err}"
+    );
+}
+
+#[test]
 fn every_measurement_runs_against_the_real_relay() {
     let relay = LiveRelay::start();
     let (url, pid) = (relay.url.as_str(), relay.pid());

@@ -28,6 +28,9 @@ impl Row {
     /// A figure with so many decimals.
     #[must_use]
     pub fn figure(self, name: &'static str, value: f64, decimals: i32) -> Self {
+        if decimals == 0 {
+            return self.with(name, value.round() as i64);
+        }
         let scale = 10_f64.powi(decimals);
         self.with(name, (value * scale).round() / scale)
     }
