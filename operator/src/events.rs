@@ -31,7 +31,7 @@ fn event(now: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition, good: 
     let calm = now.status == good
         || matches!(
             now.reason.as_str(),
-            "RolloutInProgress" | "Stopped" | "ConfigurationPropagating"
+            "RolloutInProgress" | "Stopped" | "ConfigurationPropagating" | "ClaimPending"
         );
     Event {
         type_: if calm {
