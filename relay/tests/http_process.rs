@@ -7,6 +7,7 @@ use common::{
     ask, body, header,
     process::{Relay, complaint, eventually, run},
 };
+use nostr_fleet_relay::sign::Signer;
 use rustix::process::{Resource, Rlimit, Signal};
 use serde_json::json;
 use std::{
@@ -15,7 +16,7 @@ use std::{
     os::unix::fs::symlink,
     path::Path,
     process::Stdio,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
 
@@ -111,6 +112,66 @@ fn metrics_have_the_promised_names() {
     });
     eventually("the connection is counted out", || {
         relay.status().connections == 0
+    });
+}
+
+#[test]
+fn what_is_stored_is_counted_and_there_after_a_clean_stop() {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let event = Signer::from_seed(1).event(now, 1, &[], "hello");
+    let id = serde_json::from_str::<serde_json::Value>(&event).unwrap()["id"].clone();
+    let forged = Signer::from_seed(1).event(now, 1, &[], "mine");
+    let forged = forged.replace("mine", "not mine");
+    let mut relay = Relay::start("version: 1\n", &[]);
+    block_on(async {
+        let mut client = relay.connect().await;
+        for text in ["", "duplicate: "] {
+            client.send(&format!(r#"["EVENT",{event}]"#)).await;
+            let answer = client.answer().await;
+            assert_eq!(
+                (&answer[0], &answer[1], &answer[2]),
+                (&json!("OK"), &id, &json!(true))
+            );
+            assert!(answer[3].as_str().unwrap().starts_with(text), "{answer}");
+        }
+        client.send(&format!(r#"["EVENT",{}]"#, forged)).await;
+        assert_eq!(client.answer().await[2], false);
+    });
+    let metrics = relay.ops("/metrics");
+    for line in [
+        "nostr_relay_events_received_total{kind=\"1\"} 3",
+        "nostr_relay_events_stored_total{kind=\"1\"} 1",
+        "nostr_relay_events_rejected_total{reason=\"invalid\"} 1",
+        "nostr_relay_duplicates_total 1",
+        "nostr_relay_commit_duration_seconds_count 1",
+        "nostr_relay_event_count 1",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    relay.signal(Signal::TERM);
+    assert_eq!(relay.ended().code(), Some(0));
+    let relay = relay.again();
+    let status = relay.status();
+    assert_eq!(
+        (status.store.events, status.store.start.as_str()),
+        (1, "Clean")
+    );
+    block_on(async {
+        let mut client = relay.connect().await;
+        client
+            .send(&format!(r#"["REQ","a",{{"ids":[{id}]}}]"#))
+            .await;
+        assert_eq!(
+            client.answer().await,
+            json!([
+                "EVENT",
+                "a",
+                serde_json::from_str::<serde_json::Value>(&event).unwrap()
+            ])
+        );
     });
 }
 

@@ -96,6 +96,12 @@ impl Relay {
         }
     }
 
+    /// Starts on the same directory after it ended.
+    pub fn again(mut self) -> Self {
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        Self::start_in(dir, &[])
+    }
+
     /// Writes its configuration anew, as an editor would.
     pub fn configure(&self, yaml: &str) {
         fs::write(self.dir.path().join("relay.yaml"), yaml).unwrap();
@@ -157,7 +163,8 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the relay's log:\n{}", self.log());
+            let log = fs::read_to_string(self.dir.path().join("log"));
+            eprintln!("the relay's log:\n{}", log.unwrap_or_default());
         }
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -6,6 +6,7 @@
 use super::{ServeError, files, stop::Stops};
 use crate::{
     clock::SystemClock,
+    cmd::stopped,
     drain::Drain,
     http::{
         self, Public, Sessions,
@@ -24,9 +25,8 @@ use crate::{
 use arc_swap::ArcSwap;
 use relay_config::{Cold, Hot, file::LogFormat};
 use std::{
-    env, fmt, io,
+    fmt, io,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
-    path::{Path, PathBuf},
     sync::Arc,
     thread,
     time::Duration,
@@ -267,7 +267,10 @@ async fn open(
 ) -> Result<Store, ServeError> {
     let cold = &loaded.config.cold;
     let storage = &loaded.config.hot.storage;
-    let runtime_dir = cold.runtime_dir.clone().unwrap_or_else(default_runtime_dir);
+    let runtime_dir = cold
+        .runtime_dir
+        .clone()
+        .unwrap_or_else(stopped::default_runtime_dir);
     let mut options = Options::new(&cold.data, runtime_dir);
     options.size = storage.size.map(relay_config::Size::bytes);
     options.erase_within = storage.erase_within.get();
@@ -277,14 +280,6 @@ async fn open(
     let opened = tokio::task::spawn_blocking(move || Store::open(options)).await;
     let opened = opened.map_err(|panic| ServeError::Threads(io::Error::other(panic)))?;
     opened.map_err(ServeError::Store)
-}
-
-/// `$XDG_RUNTIME_DIR` if it is there, else `/dev/shm`: both are forgotten when the machine restarts.
-fn default_runtime_dir() -> PathBuf {
-    let named = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    named
-        .filter(|dir| dir.is_dir())
-        .unwrap_or_else(|| Path::new("/dev/shm").into())
 }
 
 fn limit(store: &Store, hot: &Hot) {
