@@ -45,7 +45,7 @@ impl Ending {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Says goodbye as far as the client listens, within the time a goodbye may take.
-    pub(super) async fn leave(mut self, ending: Ending) {
+    pub(super) async fn leave(&mut self, ending: Ending) {
         self.leaving = true;
         let patience = self.shared.pace.goodbye;
         let (code, reason) = match ending {
