@@ -533,6 +533,27 @@ async fn one_subscription_too_many_is_closed_and_a_replaced_one_is_not_one_more(
 }
 
 #[tokio::test]
+async fn the_filters_of_all_open_subscriptions_are_bounded_together() {
+    let relay = TestRelay::limited(|hot| hot.limits.filter_values = Bounded::new(10));
+    let mut client = relay.connect().await;
+    let values = |first: usize| {
+        let kinds: Vec<_> = (first..first + 9).map(|kind| kind.to_string()).collect();
+        format!(r#"{{"kinds":[{}]}}"#, kinds.join(","))
+    };
+    for number in 0..10 {
+        client.stored(&number.to_string(), &values(number)).await;
+    }
+    client.say(r#"["REQ","more",{}]"#).await;
+    let closed = client.hear().await;
+    assert!(
+        closed[2].as_str().unwrap().starts_with("rate-limited: "),
+        "{closed}"
+    );
+    client.stored("9", "{}").await;
+    client.stored("more", "{}").await;
+}
+
+#[tokio::test]
 async fn private_kinds_are_shown_to_nobody_on_any_path() {
     let relay = TestRelay::start();
     let (mut alice, mut bob) = (relay.connect().await, relay.connect().await);
@@ -670,4 +691,72 @@ async fn at_shutdown_every_subscription_is_closed_and_the_connection_with_1012()
     drop((client, idle));
     assert_eq!(relay.drain.finished().await, 0);
     assert_eq!(relay.metrics.active_subscriptions.get(), 0);
+}
+
+#[tokio::test]
+async fn events_taken_before_the_shutdown_are_answered_before_the_close() {
+    let relay = TestRelay::start();
+    let mut client = relay.connect().await;
+    let events: Vec<_> = (0..30).map(|n| note(1, &n.to_string())).collect();
+    let messages = events.iter().map(|event| format!(r#"["EVENT",{event}]"#));
+    client.say_all(messages.collect::<Vec<_>>()).await;
+    assert_eq!(client.hear().await[0], "OK");
+    relay.drain.begin();
+    let (answers, close) = client.hear_close().await;
+    assert!(
+        answers.iter().all(|answer| answer.contains(",true,")),
+        "{answers:?}"
+    );
+    assert_eq!(close.unwrap().code, CloseCode::Restart);
+    // No OK without its event, and nothing that was stored is unanswered unless it was never read.
+    assert!(relay.store.status().events > answers.len() as u64);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_leaves_nothing_behind() {
+    let relay = TestRelay::start();
+    for polite in [true, false] {
+        let mut client = relay.connect().await;
+        client.stored("a", "{}").await;
+        client.stored("b", r#"{"kinds":[1]}"#).await;
+        assert_eq!(relay.metrics.active_subscriptions.get(), 2);
+        if polite {
+            client.socket.close(None).await.unwrap();
+        }
+        drop(client);
+        let begin = std::time::Instant::now();
+        while relay.metrics.active_subscriptions.get() > 0 {
+            assert!(begin.elapsed() < PATIENCE);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_happens_is_counted() {
+    let relay = TestRelay::start();
+    let (mut alice, mut bob) = (relay.connect().await, relay.connect().await);
+    bob.stored("s", "{}").await;
+    let note = note(1, "x");
+    alice.publish(&note).await;
+    bob.hear_until("EVENT").await;
+    alice.publish(&note).await;
+    alice.publish(&event(1, 1, &[&["-"]], "")).await;
+    alice
+        .publish(&support::note(1, "before").replace("before", "after"))
+        .await;
+    let text = relay.metrics.render(&relay.store.status());
+    for line in [
+        "nostr_relay_events_received_total{kind=\"1\"} 4",
+        "nostr_relay_events_stored_total{kind=\"1\"} 1",
+        "nostr_relay_events_rejected_total{reason=\"blocked\"} 1",
+        "nostr_relay_events_rejected_total{reason=\"invalid\"} 1",
+        "nostr_relay_duplicates_total 1",
+        "nostr_relay_deliveries_total 1",
+        "nostr_relay_active_subscriptions 1",
+        "nostr_relay_event_count 1",
+        "nostr_relay_query_duration_seconds_count 1",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
 }

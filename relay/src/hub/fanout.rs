@@ -3,7 +3,7 @@
 //! Subscriptions alone do not wake it: they are taken up, in order, before the next event. So a REQ that ends at once
 //! costs two short messages and no hand-over to another thread.
 
-use super::{Delivery, Flow, Key, Recipient, cost, index::Index};
+use super::{Delivery, Held, Key, Recipient, index::Index, recipient::PENDING};
 use crate::{
     metrics::Metrics,
     store::Committed,
@@ -15,8 +15,10 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-/// With this many messages waiting the thread is woken even if no event is among them.
+/// With this many messages, or filters and values in them, the thread is woken even if no event is among them. Far less
+/// than a session may leave before it must wait.
 const MESSAGES: usize = 512;
+const WEIGHT: usize = PENDING / 4;
 
 /// Events that belong together: a group of the writer, or the ephemeral ones of a batch.
 type Group = Vec<(Option<Committed>, Verified)>;
@@ -27,43 +29,54 @@ pub(super) enum Message {
         key: Key,
         filters: Arc<[Filter]>,
         recipient: Arc<Recipient>,
+        weight: usize,
     },
     Unsubscribe(Key),
     Events {
         group: Group,
-        /// What was taken from the flow for them, and is given back when they are passed on.
-        held: usize,
+        /// Dropped when they are passed on: only then is there room for others.
+        held: Vec<Held>,
     },
 }
 
 /// The messages, in the order in which they were left.
 pub(super) struct Queue {
-    flow: Flow,
     metrics: Arc<Metrics>,
     state: Mutex<State>,
+    /// Of batches that the writer answered and did not announce yet.
+    answered: Mutex<Vec<Held>>,
     filled: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     messages: VecDeque<Message>,
+    /// Of the subscriptions among them.
+    weight: usize,
     wanted: bool,
     closed: bool,
 }
 
 impl Queue {
-    pub(super) fn new(flow: Flow, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
         Self {
-            flow,
             metrics,
             state: Mutex::default(),
+            answered: Mutex::default(),
             filled: Condvar::new(),
         }
     }
 
     pub(super) fn leave(&self, message: Message) {
         let mut state = self.lock();
-        let urgent = matches!(message, Message::Events { .. });
+        let urgent = match &message {
+            Message::Events { .. } => true,
+            Message::Unsubscribe(_) => false,
+            Message::Subscribe { weight, .. } => {
+                state.weight += weight;
+                state.weight >= WEIGHT
+            }
+        };
         state.messages.push_back(message);
         if urgent || state.messages.len() >= MESSAGES {
             let wake = !mem::replace(&mut state.wanted, true);
@@ -74,15 +87,25 @@ impl Queue {
         }
     }
 
-    /// The writer does not wait for the hub; instead, sessions hand over less while events wait here.
-    pub(super) fn announce(&self, group: Group) {
-        if group.is_empty() {
-            return;
+    /// What events hold of the flow stays held until they are passed on: the writer does not wait for the hub, but the
+    /// sessions do.
+    pub(super) fn announce(&self, group: Group, held: Vec<Held>) {
+        if !group.is_empty() {
+            self.leave(Message::Events { group, held });
         }
-        let bytes = group.iter().map(|(_, event)| event.text().len());
-        let units: u32 = bytes.map(cost).sum();
-        let held = self.flow.forget_permits(units as usize);
-        self.leave(Message::Events { group, held });
+    }
+
+    /// The next group that is announced holds this too.
+    pub(super) fn hold(&self, held: Held) {
+        self.lock_answered().push(held);
+    }
+
+    pub(super) fn take_held(&self) -> Vec<Held> {
+        mem::take(&mut *self.lock_answered())
+    }
+
+    fn lock_answered(&self) -> MutexGuard<'_, Vec<Held>> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn close(&self) {
@@ -107,6 +130,7 @@ impl Queue {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         state.wanted = false;
+        state.weight = 0;
         Some(mem::take(&mut state.messages))
     }
 }
@@ -122,12 +146,16 @@ pub(super) fn run(queue: &Queue) {
                     key,
                     filters,
                     recipient,
-                } => index.insert(key, filters, recipient),
+                    weight,
+                } => {
+                    index.insert(key, filters, Arc::clone(&recipient));
+                    recipient.taken_up(weight);
+                }
                 Message::Unsubscribe(key) => drop(index.remove(key)),
                 Message::Events { group, held } => {
                     pass_on(&mut index, &group, &mut touched, &queue.metrics);
                     touched.drain(..).for_each(|recipient| recipient.wake());
-                    queue.flow.add_permits(held);
+                    drop(held);
                 }
             }
         }
@@ -167,16 +195,18 @@ fn pass_on(
 #[cfg(test)]
 mod tests {
     use crate::{
-        hub::{Hub, Recipient, cost},
+        hub::{Held, Hub, Recipient},
         metrics::Metrics,
-        role::Relay,
+        role::{Answer, Relay, Role},
         sign::Signer,
-        wire::{Event, Filter, Verified},
+        store::{Committed, Listener},
+        wire::{Event, Filter, Verdict, Verified},
     };
     use std::{
         sync::{
-            Arc,
+            Arc, Mutex,
             atomic::{AtomicUsize, Ordering},
+            mpsc::{self, Receiver},
         },
         task::{Wake, Waker},
         thread,
@@ -212,14 +242,20 @@ mod tests {
         Verified::check(Event::read(&text).unwrap()).unwrap()
     }
 
-    fn hub(flow: &Arc<Semaphore>) -> Hub {
-        Hub::start(Arc::clone(flow), Arc::new(Metrics::new())).unwrap()
+    fn hub() -> Hub {
+        Hub::start(Arc::new(Metrics::new())).unwrap()
     }
 
-    /// The hub has passed on everything when it gave back what it held.
-    fn wait_for(flow: &Semaphore, permits: usize) {
+    fn flow() -> (Arc<Semaphore>, Held) {
+        let flow = Arc::new(Semaphore::new(3));
+        let held = Arc::clone(&flow).try_acquire_many_owned(2).unwrap();
+        (flow, Arc::new(held))
+    }
+
+    /// The hub has passed on everything when it let go of what it held.
+    fn wait_for(flow: &Semaphore) {
         let begin = Instant::now();
-        while flow.available_permits() < permits {
+        while flow.available_permits() < 3 {
             assert!(begin.elapsed() < Duration::from_secs(10));
             thread::yield_now();
         }
@@ -227,15 +263,15 @@ mod tests {
 
     #[test]
     fn a_recipient_gets_what_matches_in_order_and_is_woken_once_per_group() {
-        let flow = Arc::new(Semaphore::new(100));
-        let hub = hub(&flow);
+        let (flow, held) = flow();
+        let hub = hub();
         let (notes, reactions) = (
             listening(&hub, r#"{"kinds":[1]}"#),
             listening(&hub, r#"{"kinds":[7]}"#),
         );
-        hub.pass_on((0..10).map(|n| event(1, &n.to_string())).collect());
-        wait_for(&flow, 100);
-        // Given back after the wake-ups.
+        let events = (0..10).map(|n| event(1, &n.to_string()));
+        hub.pass_on(events.collect(), held);
+        wait_for(&flow);
         let taken = notes.recipient.take(0).deliveries;
         let contents: Vec<_> = taken
             .iter()
@@ -249,25 +285,45 @@ mod tests {
 
     #[test]
     fn private_kinds_reach_nobody_though_they_match() {
-        let flow = Arc::new(Semaphore::new(100));
-        let hub = hub(&flow);
+        let (flow, held) = flow();
+        let hub = hub();
         let all = listening(&hub, "{}");
-        hub.pass_on(vec![event(21_059, "sealed"), event(1059, "sealed")]);
-        wait_for(&flow, 100);
+        hub.pass_on(vec![event(21_059, "sealed"), event(1059, "sealed")], held);
+        wait_for(&flow);
         assert!(all.recipient.is_empty());
     }
 
+    /// A role that takes its time, and so holds up the hub.
+    struct Slow(Mutex<Receiver<()>>);
+
+    impl Role for Slow {
+        fn answer(&self, _event: &Event) -> Answer {
+            Answer::FanOut
+        }
+
+        fn admit(&self, _filters: &[Filter]) -> Result<(), Verdict> {
+            Ok(())
+        }
+
+        fn may_read(&self, _kind: u16) -> bool {
+            self.0.lock().unwrap().recv().is_ok()
+        }
+    }
+
     #[test]
-    fn events_on_their_way_hold_back_the_flow_by_their_size() {
-        let flow = Arc::new(Semaphore::new(3));
-        let hub = hub(&flow);
-        assert_eq!((cost(700), cost(1024), cost(10_000)), (1, 2, 10));
-        hub.pass_on(vec![event(1, &"x".repeat(10_000))]);
-        // More than there is cannot be held; nothing is given back twice.
-        wait_for(&flow, 3);
-        hub.pass_on(vec![event(1, "")]);
-        wait_for(&flow, 3);
-        thread::sleep(Duration::from_millis(20));
-        assert_eq!(flow.available_permits(), 3);
+    fn events_hold_what_they_took_of_the_flow_until_they_are_passed_on() {
+        let (flow, held) = flow();
+        let hub = hub();
+        let (go, slow) = mpsc::channel();
+        let recipient = Arc::new(Recipient::new(Arc::new(Slow(Mutex::new(slow)))));
+        let filters = [Filter::read("{}").unwrap()].into();
+        hub.subscribe(Arc::clone(&recipient), filters);
+        hub.hold(held);
+        hub.committed(Committed::NONE, &[(Committed::resume(1), event(1, ""))]);
+        thread::sleep(Duration::from_millis(30));
+        assert_eq!(flow.available_permits(), 1);
+        go.send(()).unwrap();
+        wait_for(&flow);
+        assert_eq!(recipient.take(0).deliveries.len(), 1);
     }
 }

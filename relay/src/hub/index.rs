@@ -2,17 +2,25 @@
 //! the filters that name its id, author, tags or kind, never with all of them.
 
 use crate::wire::{Event, EventId, Filter, PublicKey};
-use std::{collections::HashMap, hash::Hash, sync::Arc};
+use std::{collections::HashMap, hash::Hash, mem, sync::Arc};
 
 /// Names one subscription of one session, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(pub(super) u64);
 
 /// Where to find one filter: the subscription's slot and the filter's place in it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 struct Place {
     slot: u32,
     filter: u32,
+}
+
+/// The filters that are filed under one value. Those of subscriptions that ended stay until they are the majority: so an
+/// end costs the same however many others name the value.
+#[derive(Default)]
+struct Places {
+    list: Vec<Place>,
+    dead: usize,
 }
 
 struct Entry<T> {
@@ -21,18 +29,98 @@ struct Entry<T> {
     value: T,
     /// The last round that visited this entry: a subscription hears an event once, though several of its filters match.
     visited: u64,
+    /// How often it is filed.
+    places: u32,
+}
+
+enum Slot<T> {
+    Free,
+    Live(Entry<T>),
+    /// Ended, and still filed so many times.
+    Dead(u32),
+}
+
+struct Slots<T> {
+    slots: Vec<Slot<T>>,
+    free: Vec<u32>,
+}
+
+impl<T> Slots<T> {
+    fn reserve(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::Free);
+            self.slots.len() as u32 - 1
+        })
+    }
+
+    fn live(&mut self, slot: u32) -> Option<&mut Entry<T>> {
+        match self.slots.get_mut(slot as usize) {
+            Some(Slot::Live(entry)) => Some(entry),
+            _ => None,
+        }
+    }
+
+    fn set(&mut self, slot: u32, state: Slot<T>) {
+        if let Some(known) = self.slots.get_mut(slot as usize) {
+            *known = state;
+        }
+    }
+
+    fn end(&mut self, slot: u32) -> Option<Entry<T>> {
+        let known = self.slots.get_mut(slot as usize)?;
+        match mem::replace(known, Slot::Free) {
+            Slot::Live(entry) if entry.places > 0 => {
+                *known = Slot::Dead(entry.places);
+                Some(entry)
+            }
+            Slot::Live(entry) => {
+                self.free.push(slot);
+                Some(entry)
+            }
+            other => {
+                *known = other;
+                None
+            }
+        }
+    }
+
+    /// Is the subscription open? If not, one of its places is being cleared away; with the last its slot is free.
+    fn keeps(&mut self, slot: u32) -> bool {
+        match self.slots.get_mut(slot as usize) {
+            Some(Slot::Live(_)) => true,
+            Some(Slot::Dead(places)) => {
+                *places -= 1;
+                if *places == 0 {
+                    self.set(slot, Slot::Free);
+                    self.free.push(slot);
+                }
+                false
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Places {
+    fn bury_one<T>(&mut self, slots: &mut Slots<T>) {
+        self.dead += 1;
+        if self.dead * 2 > self.list.len() {
+            self.list.retain(|place| slots.keeps(place.slot));
+            self.list.shrink_to(2 * self.list.len());
+            self.dead = 0;
+        }
+    }
 }
 
 /// The live subscriptions, each with a value of its owner.
 pub struct Index<T> {
-    entries: Vec<Option<Entry<T>>>,
-    free: Vec<u32>,
-    slots: HashMap<Key, u32>,
-    ids: HashMap<EventId, Vec<Place>>,
-    authors: HashMap<PublicKey, Vec<Place>>,
-    tags: HashMap<u8, HashMap<Box<str>, Vec<Place>>>,
-    kinds: HashMap<u16, Vec<Place>>,
-    everything: Vec<Place>,
+    slots: Slots<T>,
+    open: HashMap<Key, u32>,
+    ids: HashMap<EventId, Places>,
+    authors: HashMap<PublicKey, Places>,
+    tags: HashMap<u8, HashMap<Box<str>, Places>>,
+    kinds: HashMap<u16, Places>,
+    everything: Places,
     round: u64,
 }
 
@@ -65,14 +153,16 @@ fn most_selective(filter: &Filter) -> Field<'_> {
 impl<T> Default for Index<T> {
     fn default() -> Self {
         Self {
-            entries: Vec::new(),
-            free: Vec::new(),
-            slots: HashMap::new(),
+            slots: Slots {
+                slots: Vec::new(),
+                free: Vec::new(),
+            },
+            open: HashMap::new(),
             ids: HashMap::new(),
             authors: HashMap::new(),
             tags: HashMap::new(),
             kinds: HashMap::new(),
-            everything: Vec::new(),
+            everything: Places::default(),
             round: 0,
         }
     }
@@ -81,148 +171,144 @@ impl<T> Default for Index<T> {
 impl<T> Index<T> {
     /// Adds a subscription: `value` is given back for each event that one of `filters` matches.
     pub fn insert(&mut self, key: Key, filters: Arc<[Filter]>, value: T) {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(None);
-            self.entries.len() as u32 - 1
-        });
-        for (number, filter) in filters.iter().enumerate() {
+        let slot = self.slots.reserve();
+        let mut places = 0;
+        for (filter, number) in filters.iter().zip(0..) {
             let place = Place {
                 slot,
-                filter: number as u32,
+                filter: number,
             };
-            self.file(filter, place);
+            places += self.file(filter, place) as u32;
         }
-        self.slots.insert(key, slot);
-        self.entries[slot as usize] = Some(Entry {
+        self.open.insert(key, slot);
+        let entry = Entry {
             key,
             filters,
             value,
             visited: 0,
-        });
+            places,
+        };
+        self.slots.set(slot, Slot::Live(entry));
     }
 
     /// Takes a subscription out; `None` if it is not there.
     pub fn remove(&mut self, key: Key) -> Option<T> {
-        let slot = self.slots.remove(&key)?;
-        let entry = self.entries[slot as usize].take()?;
-        for (number, filter) in entry.filters.iter().enumerate() {
-            let place = Place {
-                slot,
-                filter: number as u32,
-            };
-            self.unfile(filter, place);
+        let slot = self.open.remove(&key)?;
+        let entry = self.slots.end(slot)?;
+        for filter in entry.filters.iter() {
+            self.bury(filter);
         }
-        self.free.push(slot);
         Some(entry.value)
     }
 
     /// The number of subscriptions.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.open.len()
     }
 
     /// Is there no subscription?
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.open.is_empty()
     }
 
     /// Calls `hit` once for each subscription of which at least one filter matches `event`.
     pub fn matches(&mut self, event: &Event, mut hit: impl FnMut(Key, &T)) {
         self.round += 1;
-        let round = self.round;
-        let mut look = |entries: &mut [Option<Entry<T>>], places: Option<&Vec<Place>>| {
-            for place in places.into_iter().flatten() {
-                let Some(entry) = &mut entries[place.slot as usize] else {
+        let (round, slots) = (self.round, &mut self.slots);
+        let mut look = |places: Option<&Places>| {
+            for place in places.into_iter().flat_map(|places| &places.list) {
+                let Some(entry) = slots.live(place.slot) else {
                     continue;
                 };
-                if entry.visited != round && entry.filters[place.filter as usize].matches(event) {
+                let filter = entry.filters.get(place.filter as usize);
+                if entry.visited != round && filter.is_some_and(|filter| filter.matches(event)) {
                     entry.visited = round;
                     hit(entry.key, &entry.value);
                 }
             }
         };
-        look(&mut self.entries, self.ids.get(&event.id()));
-        look(&mut self.entries, self.authors.get(&event.pubkey()));
-        look(&mut self.entries, self.kinds.get(&event.kind()));
-        look(&mut self.entries, Some(&self.everything));
+        look(self.ids.get(&event.id()));
+        look(self.authors.get(&event.pubkey()));
+        look(self.kinds.get(&event.kind()));
+        look(Some(&self.everything));
         if self.tags.is_empty() {
             return;
         }
         for (letter, value) in event.index_tags() {
             let values = self.tags.get(&letter);
-            look(
-                &mut self.entries,
-                values.and_then(|values| values.get(value)),
-            );
+            look(values.and_then(|values| values.get(value)));
         }
     }
 
-    /// A filter that can match nothing is filed nowhere.
-    fn file(&mut self, filter: &Filter, place: Place) {
+    /// Says how often the filter was filed; one that can match nothing is filed nowhere.
+    fn file(&mut self, filter: &Filter, place: Place) -> usize {
         if filter.matches_nothing() {
-            return;
+            return 0;
         }
         match most_selective(filter) {
             Field::Ids(ids) => file_under(&mut self.ids, ids, place),
             Field::Authors(authors) => file_under(&mut self.authors, authors, place),
             Field::Kinds(kinds) => file_under(&mut self.kinds, kinds, place),
             Field::Tag(letter, values) => {
-                file_under(self.tags.entry(letter).or_default(), values, place);
+                file_under(self.tags.entry(letter).or_default(), values, place)
             }
-            Field::None => self.everything.push(place),
+            Field::None => {
+                self.everything.list.push(place);
+                1
+            }
         }
     }
 
-    fn unfile(&mut self, filter: &Filter, place: Place) {
+    fn bury(&mut self, filter: &Filter) {
         if filter.matches_nothing() {
             return;
         }
+        let slots = &mut self.slots;
         match most_selective(filter) {
-            Field::Ids(ids) => unfile_from(&mut self.ids, ids, place),
-            Field::Authors(authors) => unfile_from(&mut self.authors, authors, place),
-            Field::Kinds(kinds) => unfile_from(&mut self.kinds, kinds, place),
+            Field::Ids(ids) => bury_under(&mut self.ids, ids, slots),
+            Field::Authors(authors) => bury_under(&mut self.authors, authors, slots),
+            Field::Kinds(kinds) => bury_under(&mut self.kinds, kinds, slots),
             Field::Tag(letter, values) => {
                 if let Some(known) = self.tags.get_mut(&letter) {
-                    unfile_from(known, values, place);
+                    bury_under(known, values, slots);
                     if known.is_empty() {
                         self.tags.remove(&letter);
                     }
                 }
             }
-            Field::None => take_out(&mut self.everything, place),
+            Field::None => self.everything.bury_one(slots),
         }
     }
 }
 
 fn file_under<K: Clone + Eq + Hash>(
-    places: &mut HashMap<K, Vec<Place>>,
+    places: &mut HashMap<K, Places>,
     values: &[K],
     place: Place,
-) {
+) -> usize {
     for value in values {
-        // Most values are named by one filter: room for one, not for the usual four.
-        let filed = places
-            .entry(value.clone())
-            .or_insert_with(|| Vec::with_capacity(1));
+        let filed = &mut places.entry(value.clone()).or_default().list;
+        if filed.is_empty() {
+            // Most values are named by one filter: room for one, not for the usual four.
+            filed.reserve_exact(1);
+        }
         filed.push(place);
     }
+    values.len()
 }
 
-fn unfile_from<K: Eq + Hash>(places: &mut HashMap<K, Vec<Place>>, values: &[K], place: Place) {
+fn bury_under<K: Eq + Hash, T>(
+    places: &mut HashMap<K, Places>,
+    values: &[K],
+    slots: &mut Slots<T>,
+) {
     for value in values {
         if let Some(filed) = places.get_mut(value) {
-            take_out(filed, place);
-            if filed.is_empty() {
+            filed.bury_one(slots);
+            if filed.list.is_empty() {
                 places.remove(value);
             }
         }
-    }
-}
-
-/// Order plays no part.
-fn take_out(places: &mut Vec<Place>, place: Place) {
-    if let Some(at) = places.iter().position(|known| *known == place) {
-        places.swap_remove(at);
     }
 }
 
@@ -303,6 +389,24 @@ mod tests {
         index.insert(Key(1), several, 1);
         assert_eq!(hits(&mut index, &note), [1]);
         assert_eq!(hits(&mut index, &note), [1]);
+    }
+
+    #[test]
+    fn subscriptions_that_ended_are_cleared_away_and_their_slots_used_again() {
+        let mut index = Index::default();
+        for round in 0..50 {
+            let keys: Vec<_> = (0..20).map(|n| Key(round * 100 + n)).collect();
+            for key in &keys {
+                index.insert(*key, filters(&[r#"{"kinds":[1,2]}"#, "{}"]), ());
+            }
+            for key in &keys {
+                index.remove(*key);
+            }
+        }
+        assert!(index.is_empty() && index.kinds.is_empty());
+        assert!(index.everything.list.is_empty());
+        assert!(index.slots.slots.len() <= 40, "{}", index.slots.slots.len());
+        assert_eq!(index.slots.free.len(), index.slots.slots.len());
     }
 
     fn any_filter() -> impl Strategy<Value = String> {

@@ -28,7 +28,7 @@ use std::{
     },
     thread,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A handle on the hub. Its thread ends when the last handle is gone.
 #[derive(Clone)]
@@ -44,18 +44,21 @@ struct Handle {
 /// What bounds the events between the sessions and the end of their fan-out, in units of [`cost`].
 pub type Flow = Arc<Semaphore>;
 
+/// What a batch of events holds of the [`Flow`], shared by all that must be done with it before it is free again.
+pub type Held = Arc<OwnedSemaphorePermit>;
+
 /// What an event of this many bytes takes from the [`Flow`]: one unit, and one more per KiB.
 pub fn cost(bytes: usize) -> u32 {
     1 + (bytes / 1024) as u32
 }
 
 impl Hub {
-    /// Starts the hub's thread. It holds back `flow` for events that were committed and are not yet passed on.
+    /// Starts the hub's thread.
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start(flow: Flow, metrics: Arc<Metrics>) -> io::Result<Self> {
-        let queue = Arc::new(Queue::new(flow, metrics));
+    pub fn start(metrics: Arc<Metrics>) -> io::Result<Self> {
+        let queue = Arc::new(Queue::new(metrics));
         let handle = Handle {
             queue: Arc::clone(&queue),
             next: AtomicU64::new(1),
@@ -71,10 +74,13 @@ impl Hub {
     /// From now on `recipient` hears what one of `filters` matches, under the key that is returned.
     pub fn subscribe(&self, recipient: Arc<Recipient>, filters: Arc<[Filter]>) -> Key {
         let key = Key(self.handle.next.fetch_add(1, Ordering::Relaxed));
+        let weight = filters.iter().map(|filter| 1 + filter.value_count()).sum();
+        recipient.asked(weight);
         self.handle.queue.leave(Message::Subscribe {
             key,
             filters,
             recipient,
+            weight,
         });
         key
     }
@@ -84,10 +90,16 @@ impl Hub {
         self.handle.queue.leave(Message::Unsubscribe(key));
     }
 
-    /// Passes on events that are not stored.
-    pub fn pass_on(&self, events: Vec<Verified>) {
+    /// Passes on events that are not stored; `held` is free again when that is done.
+    pub fn pass_on(&self, events: Vec<Verified>, held: Held) {
         let events = events.into_iter().map(|event| (None, event)).collect();
-        self.handle.queue.announce(events);
+        self.handle.queue.announce(events, vec![held]);
+    }
+
+    /// Some of the batch that holds this were stored: it is free again when what is announced next was passed on. Called
+    /// on the writer thread with the answers, which come before the announcement.
+    pub fn hold(&self, held: Held) {
+        self.handle.queue.hold(held);
     }
 }
 
@@ -95,7 +107,8 @@ impl Listener for Hub {
     fn committed(&self, _upto: Committed, events: &[(Committed, Verified)]) {
         let events = events.iter();
         let events = events.map(|(number, event)| (Some(*number), event.clone()));
-        self.handle.queue.announce(events.collect());
+        let held = self.handle.queue.take_held();
+        self.handle.queue.announce(events.collect(), held);
     }
 }
 

@@ -9,12 +9,18 @@ use crate::{
 use futures::task::AtomicWaker;
 use std::{
     fmt, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::Waker,
 };
 
 /// Bytes of event text that may wait for one session, taken by it or not. The text itself is shared by all recipients.
 pub const OUTBOX_BYTES: usize = 4 << 20;
+
+/// Filters and values of one session that may wait for the hub; then the session's socket is not read.
+pub(super) const PENDING: usize = 16 << 10;
 
 /// An event on its way to one subscription.
 #[derive(Clone, Debug)]
@@ -48,6 +54,8 @@ pub struct Recipient {
     role: Arc<dyn Role>,
     waker: AtomicWaker,
     inbox: Mutex<Inbox>,
+    /// Weight of subscriptions that the hub did not take up yet.
+    pending: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -68,12 +76,31 @@ impl Recipient {
             role,
             waker: AtomicWaker::new(),
             inbox: Mutex::default(),
+            pending: AtomicUsize::new(0),
         }
     }
 
     /// The visibility predicate of this client, under REQ, COUNT and live delivery alike.
     pub fn may_read(&self, kind: u16) -> bool {
         self.role.may_read(kind)
+    }
+
+    /// Has the hub taken up enough of this session's subscriptions that it may ask for more?
+    pub fn has_room(&self) -> bool {
+        self.pending.load(Ordering::Relaxed) < PENDING
+    }
+
+    /// The session left a subscription of this weight for the hub.
+    pub(super) fn asked(&self, weight: usize) {
+        self.pending.fetch_add(weight, Ordering::Relaxed);
+    }
+
+    /// The hub took it up.
+    pub(super) fn taken_up(&self, weight: usize) {
+        let before = self.pending.fetch_sub(weight, Ordering::Relaxed);
+        if before >= PENDING && before - weight < PENDING {
+            self.wake();
+        }
     }
 
     /// The session is woken through `waker` from now on.
@@ -192,6 +219,17 @@ mod tests {
         assert_eq!(recipient.take(0).lost, [Key(1)]);
         recipient.put(delivery(1, half));
         assert_eq!(recipient.take(0).deliveries.len(), 1);
+    }
+
+    #[test]
+    fn a_session_that_asks_faster_than_the_hub_takes_up_must_wait() {
+        let recipient = recipient();
+        recipient.asked(PENDING - 1);
+        assert!(recipient.has_room());
+        recipient.asked(1);
+        assert!(!recipient.has_room());
+        recipient.taken_up(1);
+        assert!(recipient.has_room());
     }
 
     #[test]

@@ -121,10 +121,10 @@ impl Asks {
     }
 
     fn go_on(&self, mut asking: Box<Asking>) {
-        let mailbox = Arc::clone(&self.mailbox);
+        let promise = self.mailbox.promise();
         self.shared.readers.run(move || {
             asking.run();
-            mailbox.leave(Letter::Counted(asking));
+            promise.keep(Letter::Counted(asking));
         });
     }
 }

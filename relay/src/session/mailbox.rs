@@ -9,6 +9,7 @@ use crate::hub::Recipient;
 use std::{
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
 };
 
 /// What can be left for a session.
@@ -21,6 +22,25 @@ pub(super) enum Letter {
     Scanned(Box<Scan>),
     /// A slice of a count was counted.
     Counted(Box<Asking>),
+    /// What the session waits for will not come: a thread that worked for it panicked.
+    Broken,
+}
+
+/// Whoever works for a session holds this meanwhile.
+pub(super) struct Promise(Arc<Mailbox>);
+
+impl Promise {
+    pub(super) fn keep(&self, letter: Letter) {
+        self.0.leave(letter);
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.leave(Letter::Broken);
+        }
+    }
 }
 
 /// One session's letters. Leaving one wakes the session.
@@ -37,6 +57,10 @@ impl Mailbox {
         })
     }
 
+    pub(super) fn promise(self: &Arc<Self>) -> Promise {
+        Promise(Arc::clone(self))
+    }
+
     pub(super) fn leave(&self, letter: Letter) {
         self.lock().push(letter);
         self.recipient.wake();
@@ -48,5 +72,31 @@ impl Mailbox {
 
     fn lock(&self) -> MutexGuard<'_, Vec<Letter>> {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{pool::Pool, role::Relay};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_session_learns_that_what_it_waits_for_will_not_come() {
+        let mailbox = Mailbox::new(Arc::new(Recipient::new(Arc::new(Relay))));
+        let promise = mailbox.promise();
+        let pool = Pool::start("test", 1).unwrap();
+        pool.run(move || {
+            let _promise = promise;
+            panic!("on purpose");
+        });
+        let begin = Instant::now();
+        let letter = loop {
+            if let Some(letter) = mailbox.take().pop() {
+                break letter;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(10));
+        };
+        assert!(matches!(letter, Letter::Broken));
     }
 }

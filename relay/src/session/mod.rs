@@ -18,6 +18,7 @@ mod receive;
 pub mod shared;
 mod subscribe;
 mod turns;
+mod warmth;
 
 pub use shared::{Pace, Parts, Shared};
 
@@ -36,6 +37,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 use subscribe::Subscriptions;
 use tokio::{
@@ -44,12 +46,15 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{Message, protocol::WebSocketConfig},
+    tungstenite::{
+        Message,
+        protocol::{WebSocketConfig, frame::coding::CloseCode},
+    },
 };
 use turns::{Turn, Turns};
 
-/// Rounds after which a busy session lets others have the thread.
-const ROUNDS: usize = 4;
+/// A session that has been busy for this long lets others have the thread.
+const BUSY: Duration = Duration::from_millis(1);
 
 /// The other end of the connection.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +142,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         self.mailbox.recipient.register(cx.waker());
-        for _ in 0..ROUNDS {
+        let begin = Instant::now();
+        while begin.elapsed() < BUSY {
             match self.round(cx) {
                 Ok(true) => {}
                 Ok(false) => return Poll::Pending,
@@ -151,7 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Does everything that can be done now. Says whether there is more to do already.
     fn round(&mut self, cx: &mut Context<'_>) -> Result<bool, Ending> {
         let now = Instant::now();
-        self.read_letters();
+        self.read_letters()?;
         let more_frames = self.read_frames(cx)?;
         self.take_turns();
         self.take_deliveries(now)?;
@@ -164,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// What other threads left.
-    fn read_letters(&mut self) {
+    fn read_letters(&mut self) -> Result<(), Ending> {
         for letter in self.mailbox.take() {
             match letter {
                 Letter::Judged(judged) => {
@@ -185,8 +191,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                         self.outbox.say(answer);
                     }
                 }
+                Letter::Broken => {
+                    return Err(Ending::close(CloseCode::Error, "a fault of the relay"));
+                }
             }
         }
+        Ok(())
     }
 
     /// Whoever's turn it is, up to the first EVENT that is not answered.
@@ -287,6 +297,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             && self.outbox.has_room()
             && self.publisher.has_room()
             && self.turns.has_room()
+            && self.mailbox.recipient.has_room()
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     turns::Place,
 };
 use crate::{
-    hub::{Flow, cost},
+    hub::{Flow, Held, Hub, cost},
     metrics::{Metrics, Rejected},
     policy,
     role::Answer,
@@ -168,15 +168,15 @@ impl Publisher {
             return false;
         };
         self.busy = true;
-        let alone = incoming.len() == 1;
-        let (shared, mailbox) = (Arc::clone(shared), Arc::clone(mailbox));
-        if alone {
-            judge(&incoming, &shared, &mailbox, permit);
-        } else {
-            let verifiers = shared.verifiers.clone();
-            verifiers.run(move || judge(&incoming, &shared, &mailbox, permit));
+        if incoming.len() == 1 && shared.warmth.is_warm() {
+            let judge = || judge(&incoming, shared, mailbox, permit);
+            shared.warmth.measure(judge);
+            return true;
         }
-        alone
+        let (shared, mailbox) = (Arc::clone(shared), Arc::clone(mailbox));
+        let verifiers = shared.verifiers.clone();
+        verifiers.run(move || judge(&incoming, &shared, &mailbox, permit));
+        false
     }
 
     /// What waits, once there is room for all of it.
@@ -209,12 +209,13 @@ fn judge(
     mailbox: &Arc<Mailbox>,
     permit: OwnedSemaphorePermit,
 ) {
+    let promise = mailbox.promise();
     let mut judged = Judged::default();
     let read = read(incoming, shared, &mut judged);
     let new = leave_out_known(read, shared, &mut judged);
     let verified = verify(new, shared, &mut judged);
     hand_over(verified, shared, mailbox, (permit, &mut judged));
-    mailbox.leave(Letter::Judged(judged));
+    promise.keep(Letter::Judged(judged));
 }
 
 /// Reads each event strictly and asks the policies (relay.md §2.3, 1 to 6).
@@ -314,17 +315,19 @@ fn hand_over(
             }
         }
     }
+    let held = Arc::new(permit);
     if !passed_on.is_empty() {
-        shared.hub.pass_on(passed_on);
+        shared.hub.pass_on(passed_on, Arc::clone(&held));
     }
     if !stored.is_empty() {
         let to = Arc::new(Return {
             mailbox: Arc::clone(mailbox),
+            hub: shared.hub.clone(),
             tickets: stored
                 .iter()
                 .map(|(place, event)| (*place, event.id()))
                 .collect(),
-            _held: permit,
+            held,
         });
         shared.store.submit(tickets(stored, shared, &to));
     }
@@ -344,11 +347,12 @@ fn tickets(events: Vec<(Place, Verified)>, shared: &Shared, to: &Arc<Return>) ->
 }
 
 /// The return ticket of a batch: which event each token means. What was held of the flow is free again when its last
-/// ticket is gone, decided or not.
+/// ticket is gone and what was stored was passed on.
 struct Return {
     mailbox: Arc<Mailbox>,
+    hub: Hub,
     tickets: Vec<(Place, EventId)>,
-    _held: OwnedSemaphorePermit,
+    held: Held,
 }
 
 impl Answers for Return {
@@ -362,6 +366,10 @@ impl Answers for Return {
             })
         });
         self.mailbox.leave(Letter::Decided(decided.collect()));
+        let is_stored = |(_, outcome): &(u64, Outcome)| matches!(outcome, Outcome::Stored(_));
+        if outcomes.iter().any(is_stored) {
+            self.hub.hold(Arc::clone(&self.held));
+        }
     }
 }
 

@@ -9,8 +9,9 @@ use tokio_tungstenite::tungstenite::{
     Error, Message, Utf8Bytes, error::CapacityError, protocol::frame::coding::CloseCode,
 };
 
-/// Frames that are read before anything else happens.
+/// Frames that are read before anything else happens, and about their bytes.
 const BATCH: usize = 64;
+const BATCH_BYTES: usize = 128 << 10;
 
 /// Messages in a row that are none, after which the connection is closed.
 const MALFORMED: u8 = 20;
@@ -18,7 +19,11 @@ const MALFORMED: u8 = 20;
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Reads what is ready, up to a batch. Says whether there may be more.
     pub(super) fn read_frames(&mut self, cx: &mut Context<'_>) -> Result<bool, Ending> {
+        let mut bytes = 0;
         for _ in 0..BATCH {
+            if bytes > BATCH_BYTES {
+                return Ok(true);
+            }
             self.deaf = !self.may_read();
             if self.deaf {
                 return Ok(false);
@@ -27,7 +32,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(None) => return Err(Ending::Gone),
                 Poll::Ready(Some(Err(error))) => return Err(unreadable(&error)),
-                Poll::Ready(Some(Ok(message))) => self.receive(message)?,
+                Poll::Ready(Some(Ok(message))) => {
+                    bytes += message.len();
+                    self.receive(message)?;
+                }
             }
         }
         Ok(true)
@@ -60,7 +68,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Err(Refusal::Closed { id, verdict }) => {
                 self.malformed = 0;
                 let closed = reply::closed(&id, &verdict);
-                self.turns.push(Turn::Refuse(id, closed));
+                let bytes = closed.len();
+                self.turns.push(Turn::Refuse(id, closed), bytes);
                 Ok(())
             }
             Err(Refusal::Notice {
@@ -81,17 +90,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     event: start..start + event.len(),
                 });
             }
-            ClientMessage::Req { id, filters } => self.turns.push(Turn::Req(id, filters)),
-            ClientMessage::Count { id, filters } => self.turns.push(Turn::Count(id, filters)),
-            ClientMessage::Close(id) => self.turns.push(Turn::Close(id)),
-            ClientMessage::Auth(event) => self.turns.push(Turn::Say(no_auth(event))),
+            ClientMessage::Req { id, filters } => {
+                self.turns.push(Turn::Req(id, filters), text.len());
+            }
+            ClientMessage::Count { id, filters } => {
+                self.turns.push(Turn::Count(id, filters), text.len());
+            }
+            ClientMessage::Close(id) => self.turns.push(Turn::Close(id), text.len()),
+            ClientMessage::Auth(event) => self.answer_in_turn(no_auth(event)),
             ClientMessage::Ping => self.outbox.say("pong".to_owned()),
             ClientMessage::Nothing => {}
         }
     }
 
     fn notice(&mut self, verdict: &Verdict, malformed: bool) -> Result<(), Ending> {
-        self.turns.push(Turn::Say(reply::notice(verdict)));
+        self.answer_in_turn(reply::notice(verdict));
         self.malformed = if malformed { self.malformed + 1 } else { 0 };
         if self.malformed < MALFORMED {
             return Ok(());
@@ -100,6 +113,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             CloseCode::Policy,
             "too many messages that are none",
         ))
+    }
+
+    fn answer_in_turn(&mut self, frame: String) {
+        let bytes = frame.len();
+        self.turns.push(Turn::Say(frame), bytes);
     }
 
     /// The largest message, and what else bounds a frame.

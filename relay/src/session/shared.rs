@@ -1,5 +1,6 @@
 //! What all sessions share.
 
+use super::warmth::Warmth;
 use crate::{
     clock::Clock,
     hub::{Flow, Hub},
@@ -43,6 +44,7 @@ pub struct Shared {
     pub(super) readers: Pool,
     pub(super) flow: Flow,
     pub(super) pace: Pace,
+    pub(super) warmth: Warmth,
 }
 
 /// How often, how long and how soon.
@@ -85,7 +87,7 @@ impl Shared {
     pub fn start_at_pace(parts: Parts, pace: Pace) -> io::Result<Arc<Self>> {
         let cores = thread::available_parallelism().map_or(2, usize::from);
         let flow = Arc::new(Semaphore::new(FLOW));
-        let hub = Hub::start(Arc::clone(&flow), Arc::clone(&parts.metrics))?;
+        let hub = Hub::start(Arc::clone(&parts.metrics))?;
         parts.store.listen(Arc::new(hub.clone()));
         Ok(Arc::new(Self {
             store: parts.store,
@@ -98,6 +100,7 @@ impl Shared {
             readers: Pool::start("read", cores)?,
             flow,
             pace,
+            warmth: Warmth::default(),
         }))
     }
 }

@@ -10,11 +10,15 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    hub::{Delivery, Key, Recipient, recipient::Taken},
+    hub::{
+        Delivery, Key, Recipient,
+        recipient::{OUTBOX_BYTES, Taken},
+    },
     metrics::Limited,
     store::{Committed, Query, ReadError, Row, Step, Tail},
     wire::{Event, Filter, SubscriptionId, Verdict, reply, reply::Completeness},
 };
+use relay_config::Limits;
 use std::{
     collections::VecDeque,
     mem,
@@ -26,6 +30,9 @@ use tokio_tungstenite::tungstenite::Message;
 
 /// The longest that one slice holds a read transaction.
 pub(super) const SLICE: Duration = Duration::from_millis(2);
+
+/// All filters of a connection together hold at most this many times the values that one may hold.
+const VALUES: usize = 10;
 
 /// Bytes of frames after which a slice ends.
 const SLICE_BYTES: usize = 128 << 10;
@@ -47,6 +54,8 @@ pub(super) struct SlowReader;
 pub(super) struct Subscription {
     pub(super) key: Key,
     pub(super) id: SubscriptionId,
+    filters: Arc<[Filter]>,
+    weight: usize,
     /// Everything up to here was sent, or did not match.
     after: Committed,
     /// `None`: live.
@@ -54,8 +63,8 @@ pub(super) struct Subscription {
 }
 
 /// A subscription whose stored events are not all sent.
+#[derive(Default)]
 struct CatchingUp {
-    filters: Arc<[Filter]>,
     /// `None` while it is on a read thread.
     scan: Option<Box<Scan>>,
     buffer: Vec<Delivery>,
@@ -92,7 +101,7 @@ pub(super) struct Scan {
     allowed: Duration,
     begun: Instant,
     state: State,
-    in_place: bool,
+    is_look_up: bool,
 }
 
 enum Source {
@@ -194,6 +203,8 @@ pub(super) struct Subscriptions {
     /// Those with a slice to read, the one that waited longest first.
     waiting: VecDeque<Key>,
     running: usize,
+    /// Filters and values of all that are open.
+    weight: usize,
 }
 
 impl Subscriptions {
@@ -204,6 +215,7 @@ impl Subscriptions {
             open: Vec::new(),
             waiting: VecDeque::new(),
             running: 0,
+            weight: 0,
         }
     }
 
@@ -230,7 +242,8 @@ impl Subscriptions {
     ) {
         self.end(&id);
         let hot = self.shared.hot.load_full();
-        if let Err(verdict) = self.admit(&filters, hot.limits.subscriptions.len()) {
+        let weight = filters.iter().map(|filter| 1 + filter.value_count()).sum();
+        if let Err(verdict) = self.admit(&filters, weight, &hot.limits) {
             return outbox.say(reply::closed(&id, &verdict));
         }
         clamp(&mut filters, hot.limits.limit.get());
@@ -243,33 +256,42 @@ impl Subscriptions {
         let mut subscription = Subscription {
             key,
             id,
+            filters,
+            weight,
             after: Committed::NONE,
             catching_up: None,
         };
-        let stored = with_stored_events(&filters);
+        let stored = with_stored_events(&subscription.filters);
         if stored.is_empty() {
             subscription.after = self.shared.store.committed();
-            let nothing = filters.iter().all(Filter::matches_nothing);
+            let nothing = subscription.filters.iter().all(Filter::matches_nothing);
             outbox.say(reply::eose(&subscription.id, completeness(!nothing)));
         } else {
-            let in_place = is_look_up(&stored);
+            let is_look_up = is_look_up(&stored);
             let source = Source::Stored(self.shared.store.query(stored, recipient));
             let mut scan = scan(&subscription, source, hot.limits.query_time.get());
-            scan.in_place = in_place;
+            scan.is_look_up = is_look_up;
             subscription.catching_up = Some(Box::new(CatchingUp {
-                filters,
                 scan: Some(scan),
-                buffer: Vec::new(),
-                bytes: 0,
-                missed: false,
+                ..CatchingUp::default()
             }));
             self.waiting.push_back(key);
         }
+        self.weight += weight;
         self.open.push(subscription);
         self.shared.metrics.active_subscriptions.inc();
     }
 
-    fn admit(&self, filters: &[Filter], most: usize) -> Result<(), Verdict> {
+    /// Filters live as long as their subscription: all of them together are bounded too.
+    fn admit(&self, filters: &[Filter], weight: usize, limits: &Limits) -> Result<(), Verdict> {
+        let most = VALUES * limits.filter_values.len();
+        if self.weight + weight > most {
+            self.shared.metrics.limited(Limited::Subscriptions);
+            return Err(Verdict::rate_limited(format!(
+                "the filters of all open subscriptions hold at most {most} values, close one first"
+            )));
+        }
+        let most = limits.subscriptions.len();
         if self.open.len() >= most {
             self.shared.metrics.limited(Limited::Subscriptions);
             return Err(Verdict::rate_limited(format!(
@@ -282,9 +304,15 @@ impl Subscriptions {
     /// Ends a subscription, if it is open.
     pub(super) fn end(&mut self, id: &SubscriptionId) {
         if let Some(at) = self.open.iter().position(|open| open.id == *id) {
-            let subscription = self.open.remove(at);
-            self.leave(subscription.key);
+            self.remove(at);
         }
+    }
+
+    fn remove(&mut self, at: usize) -> Subscription {
+        let subscription = self.open.remove(at);
+        self.weight -= subscription.weight;
+        self.leave(subscription.key);
+        subscription
     }
 
     fn leave(&self, key: Key) {
@@ -305,15 +333,15 @@ impl Subscriptions {
             let catching_up = self.get_mut(key).and_then(|open| open.catching_up.as_mut());
             if let Some(mut scan) = catching_up.and_then(|catching_up| catching_up.scan.take()) {
                 self.running += 1;
-                if scan.in_place {
-                    scan.run();
+                if scan.is_look_up && self.shared.warmth.is_warm() {
+                    self.shared.warmth.measure(|| scan.run());
                     self.scanned(scan, outbox);
                     found = true;
                 } else {
-                    let mailbox = Arc::clone(&self.mailbox);
+                    let promise = self.mailbox.promise();
                     self.shared.readers.run(move || {
                         scan.run();
-                        mailbox.leave(Letter::Scanned(scan));
+                        promise.keep(Letter::Scanned(scan));
                     });
                 }
             }
@@ -340,8 +368,7 @@ impl Subscriptions {
             }
             State::Done { cut } => self.read_to_the_end(at, &scan, cut, outbox),
             State::Failed => {
-                let subscription = self.open.remove(at);
-                self.leave(key);
+                let subscription = self.remove(at);
                 let verdict = Verdict::error("the stored events could not be read");
                 outbox.say(reply::closed(&subscription.id, &verdict));
             }
@@ -379,12 +406,12 @@ impl Subscriptions {
             return;
         };
         catching_up.missed = false;
-        let filters = Arc::clone(&catching_up.filters);
-        let upto = self.shared.store.committed();
+        // A snapshot may be ahead of what the store has told yet.
+        let upto = self.shared.store.committed().max(subscription.after);
         let missed = Missed {
             tail: self.shared.store.tail(subscription.after, upto),
             upto,
-            filters,
+            filters: Arc::clone(&subscription.filters),
             recipient: Arc::clone(&self.mailbox.recipient),
         };
         let scan = scan(subscription, Source::Missed(missed), Duration::MAX);
@@ -399,17 +426,29 @@ impl Subscriptions {
     /// # Errors
     /// When one for a live subscription was lost.
     pub(super) fn deliver(&mut self, taken: Taken, outbox: &mut Outbox) -> Result<(), SlowReader> {
+        let reads = outbox.live_bytes() <= OUTBOX_BYTES / 2;
+        for key in taken.lost {
+            if let Some(at) = self.position(key) {
+                self.lost(at, reads)?;
+            }
+        }
         for delivery in taken.deliveries {
             if let Some(subscription) = self.get_mut(delivery.subscription) {
                 subscription.hear(delivery, outbox);
             }
         }
-        for key in taken.lost {
-            match self.get_mut(key).map(|open| &mut open.catching_up) {
-                Some(Some(catching_up)) => catching_up.miss(),
-                Some(None) => return Err(SlowReader),
-                None => {}
+        Ok(())
+    }
+
+    /// Too much arrived at once. A client that reads gets it from the log, in order; one that does not is let go.
+    fn lost(&mut self, at: usize, reads: bool) -> Result<(), SlowReader> {
+        match &mut self.open[at].catching_up {
+            Some(catching_up) => catching_up.miss(),
+            None if reads => {
+                self.open[at].catching_up = Some(Box::default());
+                self.refill(at);
             }
+            None => return Err(SlowReader),
         }
         Ok(())
     }
@@ -431,6 +470,7 @@ impl Subscription {
         if let Some(catching_up) = &mut self.catching_up {
             catching_up.keep(delivery);
         } else if self.is_news(&delivery) {
+            self.after = delivery.number.unwrap_or(self.after);
             outbox.live(delivery);
         }
     }
@@ -442,10 +482,9 @@ impl Subscription {
 
     fn go_live(&mut self, outbox: &mut Outbox) {
         if let Some(caught_up) = self.catching_up.take() {
-            let buffer = caught_up.buffer.into_iter();
-            buffer
-                .filter(|delivery| self.is_news(delivery))
-                .for_each(|delivery| outbox.live(delivery));
+            for delivery in caught_up.buffer {
+                self.hear(delivery, outbox);
+            }
         }
     }
 }
@@ -460,7 +499,7 @@ fn scan(subscription: &Subscription, source: Source, allowed: Duration) -> Box<S
         allowed,
         begun: Instant::now(),
         state: State::More,
-        in_place: false,
+        is_look_up: false,
     })
 }
 

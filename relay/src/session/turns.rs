@@ -5,8 +5,9 @@
 use crate::wire::{Filter, SubscriptionId};
 use std::collections::VecDeque;
 
-/// Messages of one session that may wait for their turn.
+/// Messages of one session that may wait for their turn, and their bytes.
 const MOST: usize = 1024;
+const ROOM: usize = 1 << 20;
 
 /// The place of an EVENT in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,9 @@ pub(super) enum Turn {
 /// The messages that wait for their turn.
 #[derive(Default)]
 pub(super) struct Turns {
-    queue: VecDeque<Turn>,
+    /// With the bytes that each was charged.
+    queue: VecDeque<(Turn, usize)>,
+    bytes: usize,
     /// The place of the queue's front.
     first: u64,
 }
@@ -41,39 +44,43 @@ impl Turns {
     /// The next message is an EVENT; [`Turns::answer`] follows.
     pub(super) fn event(&mut self) -> Place {
         let place = Place(self.first + self.queue.len() as u64);
-        self.queue.push_back(Turn::Event);
+        self.queue.push_back((Turn::Event, 0));
         place
     }
 
-    /// The next message has its turn after those that wait.
-    pub(super) fn push(&mut self, turn: Turn) {
-        self.queue.push_back(turn);
+    /// The next message, of so many bytes, has its turn after those that wait.
+    pub(super) fn push(&mut self, turn: Turn, bytes: usize) {
+        self.bytes += bytes;
+        self.queue.push_back((turn, bytes));
     }
 
     /// The EVENT at `place` is answered with `frame`.
     pub(super) fn answer(&mut self, place: Place, frame: String) {
         let at = usize::try_from(place.0.wrapping_sub(self.first)).ok();
         if let Some(turn) = at.and_then(|at| self.queue.get_mut(at)) {
-            *turn = Turn::Say(frame);
+            let bytes = frame.len();
+            self.bytes += bytes;
+            *turn = (Turn::Say(frame), bytes);
         }
     }
 
     /// Whose turn it is; `None` while an EVENT must be answered first, or nothing waits.
     pub(super) fn next(&mut self) -> Option<Turn> {
-        if matches!(self.queue.front()?, Turn::Event) {
+        if matches!(self.queue.front()?, (Turn::Event, _)) {
             return None;
         }
         self.first += 1;
-        let turn = self.queue.pop_front();
+        let (turn, bytes) = self.queue.pop_front()?;
+        self.bytes -= bytes;
         if self.queue.is_empty() {
             // An idle session keeps no buffer.
             self.queue = VecDeque::new();
         }
-        turn
+        Some(turn)
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.queue.len() < MOST
+        self.queue.len() < MOST && self.bytes < ROOM
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -89,7 +96,7 @@ mod tests {
     fn answers_keep_the_order_of_their_events_and_hold_up_what_follows() {
         let mut turns = Turns::default();
         let (first, second) = (turns.event(), turns.event());
-        turns.push(Turn::Close(SubscriptionId::new("a")));
+        turns.push(Turn::Close(SubscriptionId::new("a")), 12);
         turns.answer(second, "2".into());
         assert_eq!(turns.next(), None);
         turns.answer(first, "1".into());
@@ -113,5 +120,7 @@ mod tests {
         assert!(!turns.has_room());
         turns.answer(first, String::new());
         assert!(turns.next().is_some() && turns.has_room());
+        turns.push(Turn::Say(String::new()), ROOM);
+        assert!(!turns.has_room());
     }
 }
