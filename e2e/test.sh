@@ -32,6 +32,7 @@ summary() {
 
 say "cluster and images"
 cluster_and_images
+e2e/cluster/bins.sh helm # kubeconform, on a foreign cluster too
 say "building the tests"
 build_tests
 (cd e2e/nostr-tools && npm ci --silent --omit=optional --no-fund --no-audit)

@@ -1,6 +1,6 @@
 #!/bin/bash
-# usage: bins.sh
-# Builds the cluster's binaries into $CLUSTER_BIN and the CNI plugins beside them, from the Go modules pinned in tools/ (versions and checksums
+# usage: bins.sh [MODULE…]
+# Builds the cluster's binaries, or those of the named modules of tools/, into $CLUSTER_BIN and the CNI plugins beside them, from the Go modules pinned in tools/ (versions and checksums
 # stand there); runc and the network tools are Debian packages. 9 minutes on 2 idle cores from nothing. A stamp per module names what is there, so that an
 # equal set is not built again and a changed module builds alone.
 set -euo pipefail
@@ -57,11 +57,12 @@ exec 9>"$BIN/.lock"
 flock 9
 ln -sf /usr/sbin/runc "$BIN/runc"
 export CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS=-mod=readonly
-for module in k8s etcd containerd cni netpol coredns helm; do
-  is_built $module && continue
+[ $# -gt 0 ] || set -- k8s etcd containerd cni netpol coredns helm
+for module; do
+  is_built "$module" && continue
   need_go "$(awk '$1 == "go" {print $2}' "$HERE/tools/$module/go.mod")"
   echo "building $module"
-  build_$module
-  stamp $module >"$BIN/.$module.stamp"
+  "build_$module"
+  stamp "$module" >"$BIN/.$module.stamp"
 done
 echo "the cluster's binaries are in $BIN"
