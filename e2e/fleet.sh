@@ -16,6 +16,7 @@ absolute EVENTS
 absolute E2E_KUBECONFIG
 
 cluster_and_images() {
+  need_rust # asked for before the minutes that the cluster's binaries take
   e2e/cluster/ensure.sh
   [ -z "${E2E_KUBECONFIG:-}" ] || return 0
   e2e/images/pack.sh >/dev/null

@@ -19,7 +19,7 @@ generated_files() {
 licences_and_advisories() {
   if ! command -v cargo-deny >/dev/null; then
     echo "installing cargo-deny (a few minutes, once)"
-    CARGO_TARGET_DIR=$CACHE/tools cargo install --quiet --locked cargo-deny@0.20.2
+    CARGO_TARGET_DIR=$CACHE/tools cargo install --quiet --debug --locked cargo-deny@0.20.2 # unoptimised: it runs for a second
   fi
   cargo deny --all-features check bans licenses sources
 }

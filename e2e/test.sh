@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/fleet.sh
 need_rust
-need_packages gcc libc6-dev nodejs npm
+need_packages gcc libc6-dev
+{ command -v node && command -v npm; } >/dev/null || need_packages nodejs npm
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target} INSTA_UPDATE=no
 FEATURES=(--features nostr-fleet-e2e/pods)
 

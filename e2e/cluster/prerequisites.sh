@@ -11,15 +11,23 @@ need_root() {
   [ "$(id -u)" = 0 ] || missing "root (network namespaces, mounts and cgroups need it)" "run the command as root, or set E2E_KUBECONFIG to use a cluster that exists"
 }
 
+at_least() { # lowest version, version
+  [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -1)" = "$1" ]
+}
+
 need_go() { # lowest version
   local have
   command -v go >/dev/null || missing "Go $1 or newer" "install it from https://go.dev/dl and put its bin directory on PATH"
   have=$(GOTOOLCHAIN=local go env GOVERSION | sed 's/^go//; s/[^0-9.].*//')
-  [ "$(printf '%s\n%s\n' "$1" "$have" | sort -V | head -1)" = "$1" ] || missing "Go $1 or newer (this is $have)" "install a newer one from https://go.dev/dl"
+  at_least "$1" "$have" || missing "Go $1 or newer (this is $have)" "install a newer one from https://go.dev/dl"
 }
 
 need_rust() {
-  { command -v cargo && command -v rustc; } >/dev/null || missing "Rust (cargo and rustc)" "install it from https://rustup.rs; the version in rust-toolchain.toml is fetched by itself"
+  local lowest=1.89 have
+  { command -v cargo && command -v rustc; } >/dev/null ||
+    missing "Rust (cargo and rustc)" "install it from https://rustup.rs; the version in rust-toolchain.toml is fetched by itself"
+  have=$(rustc --version | cut -d' ' -f2)
+  at_least $lowest "$have" || missing "Rust $lowest or newer (this is $have)" "install it from https://rustup.rs, which fetches the version in rust-toolchain.toml"
 }
 
 need_packages() { # Debian packages…
