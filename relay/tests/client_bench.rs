@@ -186,7 +186,16 @@ fn what_cannot_be_measured_is_said_in_one_line() {
         closed: Some("blocked: no"),
         ..Manners::default()
     });
-    let (code, _, err) = told(&["bench", "fanout", "--url", &relay.url, "--subscribers", "2"]);
+    let (code, _, err) = told(&[
+        "bench",
+        "fanout",
+        "--url",
+        &relay.url,
+        "--subscribers",
+        "2",
+        "--deliveries",
+        "10",
+    ]);
     assert!(
         code == 1 && err.contains("only 0 of 2 connections opened"),
         "{err}"

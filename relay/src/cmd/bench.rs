@@ -18,7 +18,7 @@ pub mod subscribers;
 pub mod verification;
 
 use super::{FAILED, fail, runtime};
-use crate::client::{ClientError, RelayUrl};
+use crate::client::{Client, ClientError, RelayUrl};
 use clap::{Args, Subcommand};
 use process::{Process, ProcessError};
 use report::Report;
@@ -103,10 +103,14 @@ fn measure<F>(target: &Target, work: impl FnOnce(Report) -> F) -> ExitCode
 where
     F: Future<Output = Result<Report, BenchError>>,
 {
-    let report = Report::new(target);
+    let measured = async {
+        // A mistyped URL is told before any event is signed.
+        Client::connect(&target.url, PATIENCE).await?.close().await;
+        work(Report::new(target)).await
+    };
     let result = runtime()
         .map_err(BenchError::Io)
-        .and_then(|runtime| runtime.block_on(work(report)));
+        .and_then(|runtime| runtime.block_on(measured));
     ended(result.map(|report| report.print(target.json)))
 }
 
