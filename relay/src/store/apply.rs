@@ -2,7 +2,8 @@
 //! configuration. The writer, the replay and (by its sums) the rebuild all go through here.
 
 use super::{
-    entry::{Effect, Entry, Form, Reason},
+    effect::{Effect, Reason},
+    entry::{Entry, Form},
     log::{self, Group},
     segment::Segment,
     view::{self, APPLIED, EVENTS, Index, LIVE_BYTES, View},

@@ -6,7 +6,8 @@
 
 use super::{
     apply::{Dead, dead_of},
-    entry::{self, Effect, Entry, Form},
+    effect::Effect,
+    entry::{self, Entry, Form},
     error::{ReadError, WriteError},
     log::{self, SegmentList},
     salvage,

@@ -3,7 +3,8 @@
 
 use super::{
     apply::Frames,
-    entry::{Effect, Entry, Reason},
+    effect::{self, Effect, Reason},
+    entry::Entry,
     keys::{self, Rank, SmallKey},
     ticket::Outcome,
     view::{self, Index, View},
@@ -64,18 +65,9 @@ pub(super) fn decide(look: &Look<'_>, event: &Verified, vanish: bool) -> heed::R
 }
 
 fn accepted(effects: &[Effect]) -> Decision {
-    let mut before: Vec<Vec<u8>> = effects.chunks(REMOVALS).map(write).collect();
+    let mut before: Vec<Vec<u8>> = effects.chunks(REMOVALS).map(effect::write).collect();
     let effects = before.pop().unwrap_or_default();
     Decision::Accepted { before, effects }
-}
-
-/// The bytes of some effects.
-pub(super) fn write(effects: &[Effect]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for effect in effects {
-        effect.write(&mut bytes);
-    }
-    bytes
 }
 
 enum Replacement {

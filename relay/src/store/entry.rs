@@ -11,7 +11,7 @@
 //! 128 address [16] (zero: none)   144 index keys, effects, text
 //! ```
 
-use super::{keys::TagKeys, ticket::Removal};
+use super::{effect::Effects, keys::TagKeys};
 use crate::wire::{EventId, PublicKey, Verified};
 
 /// Bytes before the index keys.
@@ -195,138 +195,12 @@ impl<'a> Entry<'a> {
 
     /// What the entry does to others.
     pub fn effects(&self) -> Effects<'a> {
-        Effects(self.effect_bytes())
+        Effects::new(self.effect_bytes())
     }
 
     /// The event's own bytes.
     pub fn text(&self) -> &'a [u8] {
         self.part(self.keys_len() + u32_at(self.head, 32) as usize, 36)
-    }
-}
-
-/// Why something left the view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reason {
-    /// A newer version came.
-    Replaced,
-    /// Deleted by author or recipient.
-    Deleted,
-    /// Its author or recipient vanished.
-    Vanished,
-    /// By the operator, for good.
-    Ordered,
-    /// Expired or past its retention.
-    Outdated,
-}
-
-impl Reason {
-    /// Must the text be gone within `eraseWithin`?
-    pub fn erases(self) -> bool {
-        self != Self::Replaced
-    }
-
-    fn read(byte: u8) -> Option<Self> {
-        [
-            Self::Replaced,
-            Self::Deleted,
-            Self::Vanished,
-            Self::Ordered,
-            Self::Outdated,
-        ]
-        .get(usize::from(byte))
-        .copied()
-    }
-}
-
-impl From<Removal> for Reason {
-    fn from(removal: Removal) -> Self {
-        match removal {
-            Removal::Ordered => Self::Ordered,
-            Removal::Outdated => Self::Outdated,
-        }
-    }
-}
-
-/// What an entry does besides being there. Decided once by the writer, applied the same way ever after.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
-    /// The entry of this number leaves the view.
-    Remove(u64, Reason),
-    /// This id may not come back from this key: its author, or the recipient of a wrap (NIP-09, NIP-59).
-    Tombstone { id: [u8; 32], by: [u8; 32] },
-    /// Versions of this address up to this time may not come back (NIP-09).
-    AddressTombstone { address: [u8; 16], upto: u64 },
-    /// Events of this key, and wraps to it, up to this time may not come back (NIP-62).
-    Vanish { pubkey: [u8; 32], upto: u64 },
-}
-
-impl Effect {
-    /// Appends the effect's bytes.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Remove(number, reason) => {
-                out.extend_from_slice(&[1, *reason as u8]);
-                out.extend_from_slice(&number.to_le_bytes());
-            }
-            Self::Tombstone { id, by } => {
-                out.push(2);
-                out.extend_from_slice(id);
-                out.extend_from_slice(by);
-            }
-            Self::AddressTombstone { address, upto } => {
-                out.push(3);
-                out.extend_from_slice(address);
-                out.extend_from_slice(&upto.to_le_bytes());
-            }
-            Self::Vanish { pubkey, upto } => {
-                out.push(4);
-                out.extend_from_slice(pubkey);
-                out.extend_from_slice(&upto.to_le_bytes());
-            }
-        }
-    }
-
-    fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
-        let (form, rest) = bytes.split_first()?;
-        match form {
-            1 => {
-                let (reason, rest) = rest.split_first()?;
-                let (number, rest) = rest.split_first_chunk()?;
-                let effect = Self::Remove(u64::from_le_bytes(*number), Reason::read(*reason)?);
-                Some((effect, rest))
-            }
-            2 => {
-                let (id, rest) = rest.split_first_chunk()?;
-                let (by, rest) = rest.split_first_chunk()?;
-                Some((Self::Tombstone { id: *id, by: *by }, rest))
-            }
-            3 => {
-                let (address, rest) = rest.split_first_chunk()?;
-                let (upto, rest) = rest.split_first_chunk()?;
-                let (address, upto) = (*address, u64::from_le_bytes(*upto));
-                Some((Self::AddressTombstone { address, upto }, rest))
-            }
-            4 => {
-                let (pubkey, rest) = rest.split_first_chunk()?;
-                let (upto, rest) = rest.split_first_chunk()?;
-                let (pubkey, upto) = (*pubkey, u64::from_le_bytes(*upto));
-                Some((Self::Vanish { pubkey, upto }, rest))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Reads effects one by one.
-pub(super) struct Effects<'a>(&'a [u8]);
-
-impl Iterator for Effects<'_> {
-    type Item = Effect;
-
-    fn next(&mut self) -> Option<Effect> {
-        let (effect, rest) = Effect::read(self.0)?;
-        self.0 = rest;
-        Some(effect)
     }
 }
 
@@ -410,6 +284,7 @@ fn checksum(segment: u32, frame: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::effect::{Effect, Reason};
 
     const STAMP: Stamp = Stamp {
         number: 7,

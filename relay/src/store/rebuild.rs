@@ -3,7 +3,8 @@
 
 use super::{
     apply::Dead,
-    entry::{Effect, Entry, Form},
+    effect::Effect,
+    entry::{Entry, Form},
     error::OpenError,
     keys::SmallKey,
     log,

@@ -5,7 +5,7 @@
 
 use super::{
     apply::{self, Frames},
-    entry::Reason,
+    effect::Reason,
     error::OpenError,
     files,
     lock::Lock,

@@ -2,7 +2,7 @@
 
 use super::{
     apply::Dead,
-    entry::Reason,
+    effect::Reason,
     lock::Lock,
     log::Segments,
     options::OnCommit,

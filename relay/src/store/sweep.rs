@@ -1,7 +1,7 @@
 //! What has expired leaves the store (NIP-40): as removals in the log, like everything that changes the view.
 
 use super::{
-    entry::Reason,
+    effect::Reason,
     error::{ReadError, WriteError},
     shared::{Command, Doomed, Removing, Shared},
     view::Index,

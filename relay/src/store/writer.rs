@@ -4,17 +4,15 @@
 //! An append or sync that failed is never tried again: what the disk holds then is unknown, and only a start finds out.
 
 use super::{
-    apply::{self, Applying, Dead, Frames, Tally, dead_of},
-    decide::{self, Decision, Look},
-    entry::{self, Effect, Reason, Stamp},
+    apply::{self, Dead, Frames, Tally, dead_of},
+    forming::{Done, Forming, Job, Stop},
     log::{Group, Log, RollError},
-    shared::{Command, Doomed, Removing, Replies, Shared, Swap},
+    shared::{Command, Removing, Replies, Shared, Swap},
     space::Purpose,
-    ticket::{Committed, Failure, Outcome, Ticket},
+    ticket::{Committed, Failure, Outcome},
     view::{self, Index},
 };
 use crate::wire::Verified;
-use heed::RwTxn;
 use std::{
     collections::VecDeque,
     ops::RangeInclusive,
@@ -26,57 +24,6 @@ use std::{
 const GROUP_JOBS: usize = 1024;
 /// Most bytes of text in one group.
 const GROUP_BYTES: usize = 8 << 20;
-
-enum Job {
-    Event(Ticket),
-    Remove(Removing),
-}
-
-impl Job {
-    /// May it use the reserve?
-    fn frees(&self) -> bool {
-        match self {
-            Self::Event(ticket) => ticket.vanish || ticket.event.kind() == 5,
-            Self::Remove(_) => true,
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Event(ticket) => ticket.event.text().len(),
-            Self::Remove(_) => 0,
-        }
-    }
-}
-
-/// What became of a job.
-#[derive(Clone, Copy, Debug)]
-enum Done {
-    Event(Outcome),
-    Removed(u64),
-}
-
-/// Why a group could not be written as it is.
-enum Stop {
-    /// LMDB's map is full.
-    View,
-    /// The segment is full.
-    Segment { bytes: usize },
-    /// Nothing was written; the group fails.
-    Abort(&'static str, String),
-    /// The log or the view is in an unknown state.
-    Broken(&'static str, String),
-}
-
-impl From<heed::Error> for Stop {
-    fn from(error: heed::Error) -> Self {
-        if view::is_full(&error) {
-            Self::View
-        } else {
-            Self::Abort("the view could not be written", error.to_string())
-        }
-    }
-}
 
 /// A group that was written.
 struct Written {
@@ -459,123 +406,5 @@ fn failed(jobs: &[Job], failure: Failure) -> Written {
         done: vec![Done::Event(Outcome::Failed(failure)); jobs.len()],
         stored: Vec::new(),
         upto: 0,
-    }
-}
-
-/// A group in the making.
-struct Forming<'a> {
-    shared: &'a Shared,
-    segments: &'a [Arc<super::segment::Segment>],
-    active: u64,
-    txn: RwTxn<'a>,
-    group: Group,
-    tally: Tally,
-    stored: Vec<(Committed, Verified)>,
-    now: u64,
-}
-
-impl Forming<'_> {
-    fn job(&mut self, job: &Job, purpose: Purpose) -> Result<Done, Stop> {
-        let welcome = purpose == Purpose::Ordinary || job.frees();
-        match job {
-            Job::Event(ticket) => self.event(ticket, welcome).map(Done::Event),
-            Job::Remove(removing) => self.remove(removing).map(Done::Removed),
-        }
-    }
-
-    fn frames(&self) -> Frames<'_> {
-        Frames {
-            segments: self.segments,
-            group: Some(&self.group),
-            active: self.active,
-        }
-    }
-
-    fn event(&mut self, ticket: &Ticket, welcome: bool) -> Result<Outcome, Stop> {
-        let frames = self.frames();
-        let look = Look {
-            view: &self.shared.view,
-            txn: &self.txn,
-            frames: &frames,
-        };
-        let (before, effects) = match decide::decide(&look, &ticket.event, ticket.vanish)? {
-            Decision::Refused(outcome) => return Ok(outcome),
-            Decision::Accepted { .. } if !welcome => return Ok(Outcome::Failed(Failure::Full)),
-            Decision::Accepted { before, effects } => (before, effects),
-        };
-        for effects in before {
-            self.add(|out, stamp| entry::write_removal(out, stamp, &effects))?;
-        }
-        let number =
-            self.add(|out, stamp| entry::write_event(out, stamp, &ticket.event, &effects))?;
-        self.stored.push((Committed(number), ticket.event.clone()));
-        Ok(Outcome::Stored(Committed(number)))
-    }
-
-    fn remove(&mut self, removing: &Removing) -> Result<u64, Stop> {
-        let mut effects = Vec::new();
-        let mut count = 0;
-        let frames = self.frames();
-        let look = Look {
-            view: &self.shared.view,
-            txn: &self.txn,
-            frames: &frames,
-        };
-        let mut doom = |entry: entry::Entry<'_>| {
-            effects.push(Effect::Remove(entry.number(), removing.reason));
-            count += 1;
-        };
-        match &removing.what {
-            Doomed::Ids(ids) => {
-                for id in ids {
-                    look.stored(id.as_bytes())?.into_iter().for_each(&mut doom);
-                }
-                if removing.reason == Reason::Ordered {
-                    effects.extend(ids.iter().map(|id| Effect::Tombstone {
-                        id: *id.as_bytes(),
-                        by: view::ORDERED,
-                    }));
-                }
-            }
-            Doomed::Numbers(numbers) => {
-                for number in numbers {
-                    if let Some(entry) = frames.get(*number)
-                        && self.shared.view.holds(&self.txn, &entry)?
-                    {
-                        doom(entry);
-                    }
-                }
-            }
-        }
-        for chunk in effects.chunks(decide::REMOVALS) {
-            let effects = decide::write(chunk);
-            self.add(|out, stamp| entry::write_removal(out, stamp, &effects))?;
-        }
-        Ok(count)
-    }
-
-    /// Adds an entry to the group and applies it.
-    fn add(&mut self, write: impl FnOnce(&mut Vec<u8>, Stamp)) -> Result<u64, Stop> {
-        let number = self.group.next();
-        let stamp = Stamp {
-            number,
-            group: self.group.first(),
-            written: self.now,
-        };
-        self.group.push(|out| write(out, stamp));
-        let frames = Frames {
-            segments: self.segments,
-            group: Some(&self.group),
-            active: self.active,
-        };
-        if let Some(entry) = self.group.get(number) {
-            let mut applying = Applying {
-                view: &self.shared.view,
-                txn: &mut self.txn,
-                tally: &mut self.tally,
-            };
-            applying.apply(&entry, &frames)?;
-        }
-        Ok(number)
     }
 }
