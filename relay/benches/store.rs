@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --workspace --bench store`. The files lie in `/dev/shm`, so that the figures are CPU and not the disk.
 //! Of the writer its thread's CPU time is measured, which a busy machine does not change. `STORE_BENCH_DIR` puts them elsewhere, `STORE_BENCH_EVENTS` changes how many are stored (100,000).
-#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
+#![allow(clippy::unwrap_used, clippy::cast_sign_loss, missing_docs, reason = "a benchmark")]
 
 use criterion::{Criterion, Throughput};
 use nostr_fleet_relay::{
@@ -71,7 +71,7 @@ impl Author {
         let n = self.made;
         let random = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11;
         let share = (random % 10_000) as f64 / 10_000.0;
-        let author = (1000f64.powf(share) - 1.0) as usize;
+        let author = (1000f64.powf(share) - 1.0).max(0.0) as usize;
         let target = target(random % 5000);
         let friend = self.signers[(random / 7 % 1000) as usize]
             .public_key()
@@ -115,7 +115,7 @@ impl Bench {
         while left > 0 {
             left -= self.answered.recv().unwrap();
         }
-        writer_time() - before
+        writer_time().saturating_sub(before)
     }
 
     fn rows(&self, filters: &Arc<[Filter]>) -> u64 {
