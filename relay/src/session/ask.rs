@@ -2,8 +2,8 @@
 
 use super::{
     mailbox::{Letter, Mailbox},
+    scan::SLICE,
     shared::Shared,
-    subscribe::SLICE,
 };
 use crate::{
     metrics::Limited,

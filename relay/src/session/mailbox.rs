@@ -3,7 +3,7 @@
 use super::{
     ask::Asking,
     publish::{Decided, Judged},
-    subscribe::Scan,
+    scan::Scan,
 };
 use crate::hub::Recipient;
 use std::{

@@ -2,7 +2,7 @@
 //!
 //! - [`run`] is the session's loop: [`Session::round`] says what happens in one turn of it
 //! - `turns` keeps the order of answers, `outbox` what waits to be written, `life` the one timer
-//! - `publish` is EVENT, `subscribe` REQ and CLOSE, `ask` COUNT
+//! - `publish` is EVENT, `subscribe` REQ and CLOSE with `scan` for what is stored, `ask` COUNT
 //! - `mailbox` is where other threads leave their results; [`shared`] is what all sessions share
 //! - `leave` says goodbye
 //!
@@ -15,6 +15,7 @@ mod mailbox;
 mod outbox;
 mod publish;
 mod receive;
+mod scan;
 pub mod shared;
 mod subscribe;
 mod turns;

@@ -7,35 +7,23 @@
 use super::{
     mailbox::{Letter, Mailbox},
     outbox::Outbox,
+    scan::{Missed, Scan, Source, State},
     shared::Shared,
 };
 use crate::{
     hub::{
-        Delivery, Key, Recipient,
+        Delivery, Key,
         recipient::{OUTBOX_BYTES, Taken},
     },
     metrics::Limited,
-    store::{Committed, Query, ReadError, Row, Step, Tail},
-    wire::{Event, Filter, SubscriptionId, Verdict, reply, reply::Completeness},
+    store::Committed,
+    wire::{Filter, SubscriptionId, Verdict, reply, reply::Completeness},
 };
 use relay_config::Limits;
-use std::{
-    collections::VecDeque,
-    mem,
-    ops::ControlFlow,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-use tokio_tungstenite::tungstenite::Message;
-
-/// The longest that one slice holds a read transaction.
-pub(super) const SLICE: Duration = Duration::from_millis(2);
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 /// All filters of a connection together hold at most this many times the values that one may hold.
 const VALUES: usize = 10;
-
-/// Bytes of frames after which a slice ends.
-const SLICE_BYTES: usize = 128 << 10;
 
 /// Slices of one session that may be on the read threads at a time.
 const SIDE_BY_SIDE: usize = 4;
@@ -67,6 +55,7 @@ pub(super) struct Subscription {
 struct CatchingUp {
     /// `None` while it is on a read thread.
     scan: Option<Box<Scan>>,
+
     buffer: Vec<Delivery>,
     bytes: usize,
     /// The buffer overflowed: what arrived must be read from the log.
@@ -87,111 +76,6 @@ impl CatchingUp {
         self.missed = true;
         self.buffer = Vec::new();
         self.bytes = 0;
-    }
-}
-
-/// The reading of stored events, which travels between the session and the read threads.
-pub(super) struct Scan {
-    key: Key,
-    id: SubscriptionId,
-    source: Source,
-    /// What the last slice found.
-    frames: Vec<Message>,
-    spent: Duration,
-    allowed: Duration,
-    begun: Instant,
-    state: State,
-    is_look_up: bool,
-}
-
-enum Source {
-    /// What the filters ask for.
-    Stored(Query),
-    /// What a full buffer could not keep.
-    Missed(Missed),
-}
-
-struct Missed {
-    tail: Tail,
-    upto: Committed,
-    filters: Arc<[Filter]>,
-    recipient: Arc<Recipient>,
-}
-
-impl Missed {
-    /// What the hub would have delivered.
-    fn slice(&mut self, out: &mut Slice<'_>) -> Result<Step, ReadError> {
-        let (filters, recipient) = (&self.filters, &self.recipient);
-        let wanted = |row: &Row<'_>| {
-            let text = str::from_utf8(row.text()).ok();
-            let event = text.and_then(|text| Event::read(text).ok());
-            event.is_some_and(|event| filters.iter().any(|filter| filter.matches(&event)))
-        };
-        self.tail.slice(SLICE, &mut |row| {
-            if recipient.may_read(row.kind()) && wanted(row) {
-                out.take(row)
-            } else {
-                ControlFlow::Continue(())
-            }
-        })
-    }
-}
-
-enum State {
-    More,
-    Done { cut: bool },
-    Failed,
-}
-
-impl Scan {
-    /// Reads one slice, on a read thread.
-    fn run(&mut self) {
-        let begun = Instant::now();
-        let mut slice = Slice {
-            id: &self.id,
-            frames: &mut self.frames,
-            bytes: 0,
-        };
-        let step = match &mut self.source {
-            Source::Stored(query) => query.slice(SLICE, &mut |row| slice.take(row)),
-            Source::Missed(missed) => missed.slice(&mut slice),
-        };
-        self.spent += begun.elapsed();
-        self.state = self.next_state(step);
-    }
-
-    /// Missed events are owed to the client: only stored ones are cut when time is up.
-    fn next_state(&self, step: Result<Step, ReadError>) -> State {
-        let out_of_time = matches!(self.source, Source::Stored(_)) && self.spent >= self.allowed;
-        match step {
-            Ok(Step::Done { cut }) => State::Done { cut },
-            Ok(Step::More) if out_of_time => State::Done { cut: true },
-            Ok(Step::More) => State::More,
-            Err(error) => {
-                tracing::error!(%error, "a query could not be read");
-                State::Failed
-            }
-        }
-    }
-}
-
-/// The frames of one slice.
-struct Slice<'a> {
-    id: &'a SubscriptionId,
-    frames: &'a mut Vec<Message>,
-    bytes: usize,
-}
-
-impl Slice<'_> {
-    fn take(&mut self, row: &Row<'_>) -> ControlFlow<()> {
-        let frame = Message::text(reply::event(self.id, row.text()));
-        self.bytes += frame.len();
-        self.frames.push(frame);
-        if self.bytes < SLICE_BYTES {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
     }
 }
 
@@ -269,7 +153,7 @@ impl Subscriptions {
         } else {
             let is_look_up = is_look_up(&stored);
             let source = Source::Stored(self.shared.store.query(stored, recipient));
-            let mut scan = scan(&subscription, source, hot.limits.query_time.get());
+            let mut scan = Scan::new(subscription.name(), source, hot.limits.query_time.get());
             scan.is_look_up = is_look_up;
             subscription.catching_up = Some(Box::new(CatchingUp {
                 scan: Some(scan),
@@ -414,7 +298,7 @@ impl Subscriptions {
             filters: Arc::clone(&subscription.filters),
             recipient: Arc::clone(&self.mailbox.recipient),
         };
-        let scan = scan(subscription, Source::Missed(missed), Duration::MAX);
+        let scan = Scan::new(subscription.name(), Source::Missed(missed), Duration::MAX);
         if let Some(catching_up) = &mut subscription.catching_up {
             catching_up.scan = Some(scan);
         }
@@ -466,6 +350,10 @@ impl Drop for Subscriptions {
 }
 
 impl Subscription {
+    fn name(&self) -> (Key, SubscriptionId) {
+        (self.key, self.id.clone())
+    }
+
     fn hear(&mut self, delivery: Delivery, outbox: &mut Outbox) {
         if let Some(catching_up) = &mut self.catching_up {
             catching_up.keep(delivery);
@@ -487,20 +375,6 @@ impl Subscription {
             }
         }
     }
-}
-
-fn scan(subscription: &Subscription, source: Source, allowed: Duration) -> Box<Scan> {
-    Box::new(Scan {
-        key: subscription.key,
-        id: subscription.id.clone(),
-        source,
-        frames: Vec::new(),
-        spent: Duration::ZERO,
-        allowed,
-        begun: Instant::now(),
-        state: State::More,
-        is_look_up: false,
-    })
 }
 
 /// `limit` is clamped silently, and is the most when it is absent (NIP-01).
@@ -531,42 +405,4 @@ fn completeness(cut: bool) -> Completeness {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn filters(texts: &[&str]) -> Vec<Filter> {
-        texts
-            .iter()
-            .map(|text| Filter::read(text).unwrap())
-            .collect()
-    }
-
-    #[test]
-    fn a_limit_is_clamped_silently_and_an_absent_one_is_the_most() {
-        let mut filters = filters(&["{}", r#"{"limit":7}"#, r#"{"limit":501}"#, r#"{"limit":0}"#]);
-        clamp(&mut filters, 500);
-        let limits: Vec<_> = filters.iter().map(|filter| filter.limit.unwrap()).collect();
-        assert_eq!(limits, [500, 7, 500, 0]);
-    }
-
-    #[test]
-    fn a_few_ids_are_looked_up_in_place_and_everything_else_is_a_scan() {
-        let ids = |many: usize| {
-            let ids: Vec<_> = (0..many).map(|n| format!("\"{n:064x}\"")).collect();
-            format!(r#"{{"ids":[{}]}}"#, ids.join(","))
-        };
-        assert!(is_look_up(&filters(&[&ids(3), &ids(5)])));
-        assert!(!is_look_up(&filters(&[&ids(4), &ids(5)])));
-        assert!(!is_look_up(&filters(&[&ids(1), r#"{"kinds":[1]}"#])));
-    }
-
-    #[test]
-    fn filters_that_ask_for_nothing_stored_are_not_read() {
-        let filters = filters(&[
-            r#"{"limit":0}"#,
-            r#"{"ids":[]}"#,
-            r#"{"kinds":[1],"limit":1}"#,
-        ]);
-        assert_eq!(with_stored_events(&filters).len(), 1);
-    }
-}
+mod tests;

@@ -1,0 +1,132 @@
+use super::*;
+use crate::{
+    clock::SystemClock,
+    hub::Recipient,
+    metrics::Metrics,
+    role::Relay,
+    session::Parts,
+    sign::Signer,
+    store::{Answers, Options, Outcome, Store, Ticket},
+    wire::{Event, Verified},
+};
+
+fn filters(texts: &[&str]) -> Vec<Filter> {
+    texts
+        .iter()
+        .map(|text| Filter::read(text).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_limit_is_clamped_silently_and_an_absent_one_is_the_most() {
+    let mut filters = filters(&["{}", r#"{"limit":7}"#, r#"{"limit":501}"#, r#"{"limit":0}"#]);
+    clamp(&mut filters, 500);
+    let limits: Vec<_> = filters.iter().map(|filter| filter.limit.unwrap()).collect();
+    assert_eq!(limits, [500, 7, 500, 0]);
+}
+
+#[test]
+fn a_few_ids_are_looked_up_in_place_and_everything_else_is_a_scan() {
+    let ids = |many: usize| {
+        let ids: Vec<_> = (0..many).map(|n| format!("\"{n:064x}\"")).collect();
+        format!(r#"{{"ids":[{}]}}"#, ids.join(","))
+    };
+    assert!(is_look_up(&filters(&[&ids(3), &ids(5)])));
+    assert!(!is_look_up(&filters(&[&ids(4), &ids(5)])));
+    assert!(!is_look_up(&filters(&[&ids(1), r#"{"kinds":[1]}"#])));
+}
+
+#[test]
+fn filters_that_ask_for_nothing_stored_are_not_read() {
+    let filters = filters(&[
+        r#"{"limit":0}"#,
+        r#"{"ids":[]}"#,
+        r#"{"kinds":[1],"limit":1}"#,
+    ]);
+    assert_eq!(with_stored_events(&filters).len(), 1);
+}
+
+/// The subscriptions of a session whose store holds `events` events.
+fn subscriptions(dir: &std::path::Path, events: u64) -> (Subscriptions, Arc<Mailbox>) {
+    let store = Store::open(Options::new(dir.join("data"), dir)).unwrap();
+    let shared = Shared::start(Parts {
+        store: store.clone(),
+        hot: Arc::default(),
+        role: Arc::new(Relay),
+        clock: Arc::new(SystemClock),
+        metrics: Arc::new(Metrics::new()),
+    });
+    let mailbox = Mailbox::new(Arc::new(Recipient::new(Arc::new(Relay))));
+    let mut open = Subscriptions::new(shared.unwrap(), Arc::clone(&mailbox));
+    let live = filters(&[r#"{"limit":0}"#]);
+    open.begin(SubscriptionId::new("s"), live, &mut Outbox::default());
+    let ticket = |token: u64| Ticket {
+        event: note(&token.to_string()),
+        vanish: false,
+        token,
+        to: Arc::new(Nobody),
+    };
+    store.submit((0..events).map(ticket).collect());
+    while store.committed().get() < events {
+        std::thread::yield_now();
+    }
+    (open, mailbox)
+}
+
+struct Nobody;
+
+impl Answers for Nobody {
+    fn answer(&self, _outcomes: &[(u64, Outcome)]) {}
+}
+
+fn note(content: &str) -> Verified {
+    let text = Signer::from_seed(1).event(1, 1, &[], content);
+    Verified::check(Event::read(&text).unwrap()).unwrap()
+}
+
+fn lost(subscriptions: &Subscriptions) -> Taken {
+    Taken {
+        deliveries: Vec::new(),
+        lost: vec![subscriptions.open[0].key],
+    }
+}
+
+#[test]
+fn a_reader_that_was_flooded_gets_what_was_lost_from_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut subscriptions, mailbox) = subscriptions(dir.path(), 3);
+    let mut outbox = Outbox::default();
+    let taken = lost(&subscriptions);
+    assert_eq!(subscriptions.deliver(taken, &mut outbox), Ok(()));
+    subscriptions.start_slices(&mut outbox);
+    let letter = loop {
+        if let Some(letter) = mailbox.take().pop() {
+            break letter;
+        }
+    };
+    let Letter::Scanned(scan) = letter else {
+        panic!("not a slice");
+    };
+    subscriptions.scanned(scan, &mut outbox);
+    let mut contents = Vec::new();
+    while let Some((frame, _)) = outbox.next(&subscriptions) {
+        let text = frame.into_text().unwrap();
+        contents.push(text.split(r#""content":""#).nth(1).unwrap()[..1].to_owned());
+    }
+    assert_eq!(contents, ["0", "1", "2"]);
+    assert!(subscriptions.open[0].catching_up.is_none());
+}
+
+#[test]
+fn a_reader_that_was_flooded_and_does_not_read_is_let_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut subscriptions, _mailbox) = subscriptions(dir.path(), 0);
+    let mut outbox = Outbox::default();
+    outbox.live(Delivery {
+        subscription: subscriptions.open[0].key,
+        number: None,
+        event: note(&"x".repeat(OUTBOX_BYTES)),
+    });
+    let taken = lost(&subscriptions);
+    assert_eq!(subscriptions.deliver(taken, &mut outbox), Err(SlowReader));
+}
