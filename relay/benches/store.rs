@@ -2,7 +2,12 @@
 //!
 //! `cargo bench --workspace --bench store`. The files lie in `/dev/shm`, so that the figures are CPU and not the disk.
 //! Of the writer its thread's CPU time is measured, which a busy machine does not change. `STORE_BENCH_DIR` puts them elsewhere, `STORE_BENCH_EVENTS` changes how many are stored (100,000).
-#![allow(clippy::unwrap_used, clippy::cast_sign_loss, missing_docs, reason = "a benchmark")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_sign_loss,
+    missing_docs,
+    reason = "a benchmark"
+)]
 
 use criterion::{Criterion, Throughput};
 use nostr_fleet_relay::{

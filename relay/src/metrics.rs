@@ -150,6 +150,8 @@ pub struct Metrics {
     pub commit_duration: Histogram,
     /// Live events put into outboxes.
     pub deliveries: Counter,
+    /// Ephemeral events that a subscription did not get because too much waited for it.
+    pub ephemeral_lost: Counter,
     /// Connections closed because they did not read.
     pub slow_readers_dropped: Counter,
     limited: Family<TypeLabel, Counter>,
@@ -174,6 +176,7 @@ impl Metrics {
             query_duration: Histogram::new(BUCKETS),
             commit_duration: Histogram::new(BUCKETS),
             deliveries: Counter::default(),
+            ephemeral_lost: Counter::default(),
             slow_readers_dropped: Counter::default(),
             limited: Family::default(),
             reloads: Family::default(),
@@ -290,6 +293,11 @@ impl Metrics {
             self.commit_duration.clone(),
         );
         to.register(
+            "ephemeral_lost",
+            "Live ephemeral events that a subscription did not get because too much waited for it",
+            self.ephemeral_lost.clone(),
+        );
+        to.register(
             "slow_readers_dropped",
             "Connections closed because they did not read",
             self.slow_readers_dropped.clone(),
@@ -399,6 +407,7 @@ mod tests {
             "nostr_relay_query_duration_seconds_bucket{le=\"5.0\"} 0",
             "nostr_relay_commit_duration_seconds_count 0",
             "nostr_relay_deliveries_total 0",
+            "nostr_relay_ephemeral_lost_total 0",
             "nostr_relay_slow_readers_dropped_total 0",
             "nostr_relay_rate_limit_hits_total{type=\"half_open\"} 1",
             "nostr_relay_storage_bytes 4096",

@@ -137,7 +137,7 @@ fn what_is_stored_is_counted_and_there_after_a_clean_stop() {
             );
             assert!(answer[3].as_str().unwrap().starts_with(text), "{answer}");
         }
-        client.send(&format!(r#"["EVENT",{}]"#, forged)).await;
+        client.send(&format!(r#"["EVENT",{forged}]"#)).await;
         assert_eq!(client.answer().await[2], false);
     });
     let metrics = relay.ops("/metrics");

@@ -540,7 +540,7 @@ async fn the_filters_of_all_open_subscriptions_are_bounded_together() {
         let kinds: Vec<_> = (first..first + 9).map(|kind| kind.to_string()).collect();
         format!(r#"{{"kinds":[{}]}}"#, kinds.join(","))
     };
-    for number in 0..10 {
+    for number in 0..20 {
         client.stored(&number.to_string(), &values(number)).await;
     }
     client.say(r#"["REQ","more",{}]"#).await;
@@ -551,6 +551,18 @@ async fn the_filters_of_all_open_subscriptions_are_bounded_together() {
     );
     client.stored("9", "{}").await;
     client.stored("more", "{}").await;
+}
+
+#[tokio::test]
+async fn a_client_may_follow_five_hundred_authors_in_each_of_a_hundred_subscriptions() {
+    let relay = TestRelay::start();
+    let mut client = relay.connect().await;
+    let authors: Vec<_> = (0..500).map(|n| format!("\"{n:064x}\"")).collect();
+    let filter = format!(r#"{{"authors":[{}],"limit":0}}"#, authors.join(","));
+    for number in 0..100 {
+        client.stored(&number.to_string(), &filter).await;
+    }
+    assert_eq!(relay.metrics.active_subscriptions.get(), 100);
 }
 
 #[tokio::test]

@@ -46,7 +46,27 @@ pub struct Taken {
     /// In the order of their commit numbers.
     pub deliveries: Vec<Delivery>,
     /// Subscriptions of which deliveries were thrown away because too much waited.
-    pub lost: Vec<Key>,
+    pub lost: Vec<Lost>,
+}
+
+/// A subscription of which deliveries were thrown away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Whose they were.
+    pub subscription: Key,
+    /// The first of them that is stored, and so can be had from the log; `None` when all were ephemeral.
+    pub first: Option<Committed>,
+    /// How many were ephemeral: nobody has them any more.
+    pub ephemeral: u64,
+}
+
+impl Taken {
+    /// The first stored event among all of these: what was announced before it was taken before.
+    pub fn first(&self) -> Option<Committed> {
+        let put = self.deliveries.iter().find_map(|put| put.number);
+        let lost = self.lost.iter().filter_map(|lost| lost.first);
+        lost.chain(put).min()
+    }
 }
 
 /// A session's place in the hub.
@@ -120,7 +140,7 @@ impl Recipient {
         let waiting = inbox.bytes + inbox.unsent;
         // A lone event goes through, however large: the message limit bounds it.
         if waiting > 0 && waiting + bytes > OUTBOX_BYTES {
-            inbox.throw_away(delivery.subscription);
+            inbox.throw_away(&delivery);
         } else {
             inbox.bytes += bytes;
             inbox.taken.deliveries.push(delivery);
@@ -161,9 +181,19 @@ impl Sight for Recipient {
 
 impl Inbox {
     /// Once something is lost, what follows for the same subscription would leave a gap: the session decides what to do.
-    fn throw_away(&mut self, subscription: Key) {
-        if !self.taken.lost.contains(&subscription) {
-            self.taken.lost.push(subscription);
+    fn throw_away(&mut self, delivery: &Delivery) {
+        let subscription = delivery.subscription;
+        let ephemeral = u64::from(delivery.number.is_none());
+        let same = |lost: &&mut Lost| lost.subscription == subscription;
+        if let Some(lost) = self.taken.lost.iter_mut().find(same) {
+            lost.first = lost.first.or(delivery.number);
+            lost.ephemeral += ephemeral;
+        } else {
+            self.taken.lost.push(Lost {
+                subscription,
+                first: delivery.number,
+                ephemeral,
+            });
         }
     }
 }
@@ -185,6 +215,21 @@ mod tests {
             subscription: Key(subscription),
             number: None,
             event: Verified::check(Event::read(&text).unwrap()).unwrap(),
+        }
+    }
+
+    fn stored(subscription: u64, bytes: usize, number: u64) -> Delivery {
+        Delivery {
+            number: Some(Committed::resume(number)),
+            ..delivery(subscription, bytes)
+        }
+    }
+
+    fn lost(subscription: u64, first: Option<u64>, ephemeral: u64) -> Lost {
+        Lost {
+            subscription: Key(subscription),
+            first: first.map(Committed::resume),
+            ephemeral,
         }
     }
 
@@ -213,12 +258,29 @@ mod tests {
         recipient.put(delivery(3, 2000));
         let taken = recipient.take(half);
         assert_eq!(taken.deliveries.len(), 2);
-        assert_eq!(taken.lost, [Key(3)]);
+        assert_eq!(taken.lost, [lost(3, None, 2)]);
         // What was taken and not written counts too.
         recipient.put(delivery(1, half));
-        assert_eq!(recipient.take(0).lost, [Key(1)]);
+        assert_eq!(recipient.take(0).lost, [lost(1, None, 1)]);
         recipient.put(delivery(1, half));
         assert_eq!(recipient.take(0).deliveries.len(), 1);
+    }
+
+    #[test]
+    fn what_is_lost_names_its_first_stored_event_and_counts_the_ephemeral_ones() {
+        let recipient = recipient();
+        recipient.put(delivery(1, OUTBOX_BYTES));
+        recipient.put(stored(1, 0, 4));
+        recipient.put(delivery(2, 0));
+        recipient.put(stored(2, 0, 5));
+        recipient.put(stored(2, 0, 6));
+        let taken = recipient.take(0);
+        assert_eq!(taken.lost, [lost(1, Some(4), 0), lost(2, Some(5), 1)]);
+        assert_eq!(taken.first(), Some(Committed::resume(4)));
+        recipient.put(stored(1, 0, 7));
+        assert_eq!(recipient.take(0).first(), Some(Committed::resume(7)));
+        recipient.put(delivery(1, 0));
+        assert_eq!(recipient.take(0).first(), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     hub::{
         Delivery, Key,
-        recipient::{OUTBOX_BYTES, Taken},
+        recipient::{Lost, OUTBOX_BYTES, Taken},
     },
     metrics::Limited,
     store::Committed,
@@ -22,8 +22,9 @@ use crate::{
 use relay_config::Limits;
 use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
-/// All filters of a connection together hold at most this many times the values that one may hold.
-const VALUES: usize = 10;
+/// All filters of a connection together hold at most this many times the values that one may hold: room for a client that
+/// asks for a few hundred authors in each of a hundred subscriptions.
+const VALUES: usize = 20;
 
 /// Slices of one session that may be on the read threads at a time.
 const SIDE_BY_SIDE: usize = 4;
@@ -60,21 +61,24 @@ struct CatchingUp {
     bytes: usize,
     /// The buffer overflowed: what arrived must be read from the log.
     missed: bool,
+    /// Ephemeral events that came and could not be kept: no log has them.
+    ephemeral: u64,
 }
 
 impl CatchingUp {
     fn keep(&mut self, delivery: Delivery) {
         self.bytes += delivery.bytes();
+        self.buffer.push(delivery);
         if self.missed || self.bytes > BUFFER_BYTES {
             self.miss();
-        } else {
-            self.buffer.push(delivery);
         }
     }
 
     fn miss(&mut self) {
         self.missed = true;
-        self.buffer = Vec::new();
+        let buffer = mem::take(&mut self.buffer);
+        let ephemeral = buffer.iter().filter(|kept| kept.number.is_none());
+        self.ephemeral += ephemeral.count() as u64;
         self.bytes = 0;
     }
 }
@@ -271,11 +275,12 @@ impl Subscriptions {
             }
             Source::Missed(missed) => subscription.after = missed.upto,
         }
-        let missed = subscription
-            .catching_up
-            .as_ref()
-            .is_some_and(|catching_up| catching_up.missed);
-        if missed {
+        let Some(catching_up) = &mut subscription.catching_up else {
+            return;
+        };
+        let ephemeral = mem::take(&mut catching_up.ephemeral);
+        self.shared.metrics.ephemeral_lost.inc_by(ephemeral);
+        if catching_up.missed {
             self.refill(at);
         } else {
             subscription.go_live(outbox);
@@ -311,10 +316,10 @@ impl Subscriptions {
     /// When one for a live subscription was lost.
     pub(super) fn deliver(&mut self, taken: Taken, outbox: &mut Outbox) -> Result<(), SlowReader> {
         let reads = outbox.live_bytes() <= OUTBOX_BYTES / 2;
-        for key in taken.lost {
-            if let Some(at) = self.position(key) {
-                self.lost(at, reads)?;
-            }
+        let first = taken.first().map_or(0, Committed::get);
+        let heard = Committed::resume(first.saturating_sub(1));
+        for lost in taken.lost {
+            self.lost(lost, heard, reads)?;
         }
         for delivery in taken.deliveries {
             if let Some(subscription) = self.get_mut(delivery.subscription) {
@@ -324,15 +329,23 @@ impl Subscriptions {
         Ok(())
     }
 
-    /// Too much arrived at once. A client that reads gets it from the log, in order; one that does not is let go.
-    fn lost(&mut self, at: usize, reads: bool) -> Result<(), SlowReader> {
-        match &mut self.open[at].catching_up {
+    /// Too much arrived at once. A client that reads gets it from the log, in order; one that does not is let go. A live
+    /// subscription has heard everything up to `heard`, however long ago something matched: the log is read from there.
+    fn lost(&mut self, lost: Lost, heard: Committed, reads: bool) -> Result<(), SlowReader> {
+        self.shared.metrics.ephemeral_lost.inc_by(lost.ephemeral);
+        let Some(at) = self.position(lost.subscription) else {
+            return Ok(());
+        };
+        let subscription = &mut self.open[at];
+        match &mut subscription.catching_up {
+            None if !reads => return Err(SlowReader),
+            _ if lost.first.is_none() => {}
             Some(catching_up) => catching_up.miss(),
-            None if reads => {
-                self.open[at].catching_up = Some(Box::default());
+            None => {
+                subscription.after = subscription.after.max(heard);
+                subscription.catching_up = Some(Box::default());
                 self.refill(at);
             }
-            None => return Err(SlowReader),
         }
         Ok(())
     }

@@ -84,20 +84,20 @@ fn note(content: &str) -> Verified {
     Verified::check(Event::read(&text).unwrap()).unwrap()
 }
 
-fn lost(subscriptions: &Subscriptions) -> Taken {
+fn lost(subscriptions: &Subscriptions, first: Option<u64>) -> Taken {
     Taken {
         deliveries: Vec::new(),
-        lost: vec![subscriptions.open[0].key],
+        lost: vec![Lost {
+            subscription: subscriptions.open[0].key,
+            first: first.map(Committed::resume),
+            ephemeral: 2,
+        }],
     }
 }
 
-#[test]
-fn a_reader_that_was_flooded_gets_what_was_lost_from_the_log() {
-    let dir = tempfile::tempdir().unwrap();
-    let (mut subscriptions, mailbox) = subscriptions(dir.path(), 3);
+/// What the client gets once the log was read.
+fn refilled(subscriptions: &mut Subscriptions, mailbox: &Mailbox) -> Vec<String> {
     let mut outbox = Outbox::default();
-    let taken = lost(&subscriptions);
-    assert_eq!(subscriptions.deliver(taken, &mut outbox), Ok(()));
     subscriptions.start_slices(&mut outbox);
     let letter = loop {
         if let Some(letter) = mailbox.take().pop() {
@@ -109,12 +109,66 @@ fn a_reader_that_was_flooded_gets_what_was_lost_from_the_log() {
     };
     subscriptions.scanned(scan, &mut outbox);
     let mut contents = Vec::new();
-    while let Some((frame, _)) = outbox.next(&subscriptions) {
+    while let Some((frame, _)) = outbox.next(subscriptions) {
         let text = frame.into_text().unwrap();
         contents.push(text.split(r#""content":""#).nth(1).unwrap()[..1].to_owned());
     }
-    assert_eq!(contents, ["0", "1", "2"]);
+    contents
+}
+
+#[test]
+fn a_reader_that_was_flooded_gets_what_was_lost_from_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut subscriptions, mailbox) = subscriptions(dir.path(), 3);
+    let mut outbox = Outbox::default();
+    let taken = lost(&subscriptions, Some(1));
+    assert_eq!(subscriptions.deliver(taken, &mut outbox), Ok(()));
+    assert_eq!(refilled(&mut subscriptions, &mailbox), ["0", "1", "2"]);
     assert!(subscriptions.open[0].catching_up.is_none());
+}
+
+#[test]
+fn a_quiet_subscription_that_was_flooded_does_not_read_the_log_from_its_beginning() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut subscriptions, mailbox) = subscriptions(dir.path(), 3);
+    let taken = lost(&subscriptions, Some(3));
+    assert_eq!(subscriptions.deliver(taken, &mut Outbox::default()), Ok(()));
+    assert_eq!(refilled(&mut subscriptions, &mailbox), ["2"]);
+}
+
+#[test]
+fn what_was_put_down_before_a_loss_comes_from_the_log_too_and_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut subscriptions, mailbox) = subscriptions(dir.path(), 3);
+    let mut taken = lost(&subscriptions, Some(3));
+    taken.deliveries.push(Delivery {
+        subscription: subscriptions.open[0].key,
+        number: Some(Committed::resume(2)),
+        event: note("1"),
+    });
+    assert_eq!(subscriptions.deliver(taken, &mut Outbox::default()), Ok(()));
+    assert_eq!(refilled(&mut subscriptions, &mailbox), ["1", "2"]);
+}
+
+#[test]
+fn lost_ephemeral_events_are_counted_and_the_log_is_not_read_for_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut subscriptions, mailbox) = subscriptions(dir.path(), 1);
+    let taken = lost(&subscriptions, None);
+    assert_eq!(subscriptions.deliver(taken, &mut Outbox::default()), Ok(()));
+    assert!(subscriptions.open[0].catching_up.is_none());
+    let taken = lost(&subscriptions, Some(1));
+    assert_eq!(subscriptions.deliver(taken, &mut Outbox::default()), Ok(()));
+    let key = subscriptions.open[0].key;
+    let catching_up = subscriptions.open[0].catching_up.as_mut().unwrap();
+    catching_up.missed = true;
+    catching_up.keep(Delivery {
+        subscription: key,
+        number: None,
+        event: note("ephemeral"),
+    });
+    assert_eq!(refilled(&mut subscriptions, &mailbox), ["0"]);
+    assert_eq!(subscriptions.shared.metrics.ephemeral_lost.get(), 2 + 2 + 1);
 }
 
 #[test]
@@ -127,6 +181,6 @@ fn a_reader_that_was_flooded_and_does_not_read_is_let_go() {
         number: None,
         event: note(&"x".repeat(OUTBOX_BYTES)),
     });
-    let taken = lost(&subscriptions);
+    let taken = lost(&subscriptions, Some(1));
     assert_eq!(subscriptions.deliver(taken, &mut outbox), Err(SlowReader));
 }
