@@ -202,6 +202,15 @@ fn read(criterion: &mut Criterion, bench: &Bench) {
     group.finish();
 }
 
+/// Opens the store once and says how long that took.
+fn start(options: &Options, what: &str) {
+    let began = std::time::Instant::now();
+    let store = Store::open(options.clone()).unwrap();
+    let took = began.elapsed();
+    println!("{what} with {} events: {took:.2?}", store.status().events);
+    store.close();
+}
+
 fn main() {
     let dir = std::env::var_os("STORE_BENCH_DIR").map_or_else(|| "/dev/shm".into(), PathBuf::from);
     let stored: u64 = std::env::var("STORE_BENCH_EVENTS")
@@ -212,7 +221,7 @@ fn main() {
     let options = Options::new(place.path().join("data"), place.path().join("run"));
     let (send, answered) = mpsc::channel();
     let mut bench = Bench {
-        store: Store::open(options).unwrap(),
+        store: Store::open(options.clone()).unwrap(),
         author: Author::new(),
         to: Arc::new(Counter(send)),
         answered,
@@ -229,4 +238,8 @@ fn main() {
     apply(&mut criterion, &mut bench, stored);
     read(&mut criterion, &bench);
     criterion.final_summary();
+    bench.store.close();
+    start(&options, "a clean start");
+    std::fs::remove_file(options.dir.join("CLEAN")).unwrap();
+    start(&options, "a rebuild");
 }

@@ -205,6 +205,17 @@ impl SmallKey {
         &self.bytes[..usize::from(self.length)]
     }
 
+    /// A prefix of known length with a rank's bytes behind it: the writer makes eight of these per event.
+    pub fn ranked<const N: usize>(prefix: [u8; N], rank: &[u8; RANK]) -> Self {
+        let mut bytes = [0; Self::MAX];
+        bytes[..N].copy_from_slice(&prefix);
+        bytes[N..N + RANK].copy_from_slice(rank);
+        Self {
+            bytes,
+            length: (N + RANK) as u8,
+        }
+    }
+
     /// This prefix with a rank behind it.
     pub fn at(&self, rank: Rank) -> Self {
         Self::of(&[self.get(), &rank.bytes()])

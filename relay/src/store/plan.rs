@@ -97,7 +97,7 @@ impl Wanted {
                 Index::Author,
                 authors
                     .iter()
-                    .map(|author| view::author_prefix(author.as_bytes()))
+                    .map(|author| SmallKey::of(&[&view::author_prefix(author.as_bytes())]))
                     .collect(),
             ),
             (None, _) if !self.tags.is_empty() => tag_walks(
@@ -149,6 +149,7 @@ fn author_kind_walks(authors: &[PublicKey], kinds: &[u16]) -> Source {
         kinds
             .iter()
             .map(|kind| view::author_kind_prefix(author.as_bytes(), *kind))
+            .map(|prefix| SmallKey::of(&[&prefix]))
     });
     Source::Walks(Index::AuthorKind, prefixes.collect())
 }

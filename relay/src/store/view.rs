@@ -113,33 +113,40 @@ pub(super) fn tomb(id: &[u8; 32], by: &[u8; 32]) -> SmallKey {
 }
 
 /// Prefix of an author's events.
-pub(super) fn author_prefix(pubkey: &[u8; 32]) -> SmallKey {
-    SmallKey::of(&[&pubkey[..8]])
+pub(super) fn author_prefix(pubkey: &[u8; 32]) -> [u8; 8] {
+    *pubkey.first_chunk().expect("8 of 32 bytes")
 }
 
 /// Prefix of an author's events of one kind.
-pub(super) fn author_kind_prefix(pubkey: &[u8; 32], kind: u16) -> SmallKey {
-    SmallKey::of(&[&pubkey[..8], &kind.to_be_bytes()])
+pub(super) fn author_kind_prefix(pubkey: &[u8; 32], kind: u16) -> [u8; 10] {
+    let mut prefix = [0; 10];
+    prefix[..8].copy_from_slice(&pubkey[..8]);
+    prefix[8..].copy_from_slice(&kind.to_be_bytes());
+    prefix
 }
 
 /// Names every key under which an event stands, with its value. The one place that says what is indexed.
 pub(super) fn each_key(entry: &Entry<'_>, mut f: impl FnMut(Index, SmallKey, &[u8])) {
     let number = entry.number().to_be_bytes();
-    let rank = Rank::of(entry);
-    let author = author_prefix(entry.pubkey());
-    let kind = SmallKey::of(&[&entry.kind().to_be_bytes()]);
+    let rank = Rank::of(entry).bytes();
+    let (author, kind) = (entry.pubkey(), entry.kind());
     f(Index::Ids, SmallKey::of(&[short(entry.id())]), &number);
-    f(Index::Created, SmallKey::of(&[]).at(rank), &[]);
-    f(Index::Author, author.at(rank), &[]);
-    let author_kind = author_kind_prefix(entry.pubkey(), entry.kind());
-    f(Index::AuthorKind, author_kind.at(rank), &[]);
-    f(Index::Kind, kind.at(rank), &[]);
+    f(Index::Created, SmallKey::ranked([], &rank), &[]);
+    f(
+        Index::Author,
+        SmallKey::ranked(author_prefix(author), &rank),
+        &[],
+    );
+    let author_kind = author_kind_prefix(author, kind);
+    f(Index::AuthorKind, SmallKey::ranked(author_kind, &rank), &[]);
+    f(
+        Index::Kind,
+        SmallKey::ranked(kind.to_be_bytes(), &rank),
+        &[],
+    );
     for tag in entry.tags() {
-        f(
-            Index::Tag,
-            SmallKey::of(&[&keys::tag_prefix(tag)]).at(rank),
-            &[],
-        );
+        let prefix = keys::tag_prefix(tag);
+        f(Index::Tag, SmallKey::ranked(prefix, &rank), &[]);
     }
     if let Some(address) = entry.address() {
         f(Index::Address, SmallKey::of(&[address]), &number);
