@@ -5,6 +5,7 @@
 
 mod process;
 
+use crate::wire::{Prefix, Verdict};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -19,46 +20,6 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 const BUCKETS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 ];
-
-/// Why an event was not taken: the word of the verdict that its author got (relay.md §2.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rejected {
-    /// Malformed, bad id or signature, out of bounds.
-    Invalid,
-    /// A newer version is stored.
-    Duplicate,
-    /// Too little work (NIP-13).
-    Pow,
-    /// Deleted, vanished, banned.
-    Blocked,
-    /// Not allowed to this client.
-    Restricted,
-    /// Only after AUTH (NIP-42).
-    AuthRequired,
-    /// Too many.
-    RateLimited,
-    /// Not known here.
-    Unsupported,
-    /// Our fault.
-    Error,
-}
-
-impl Rejected {
-    /// The label's value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Invalid => "invalid",
-            Self::Duplicate => "duplicate",
-            Self::Pow => "pow",
-            Self::Blocked => "blocked",
-            Self::Restricted => "restricted",
-            Self::AuthRequired => "auth-required",
-            Self::RateLimited => "rate-limited",
-            Self::Unsupported => "unsupported",
-            Self::Error => "error",
-        }
-    }
-}
 
 /// Which bound a client ran into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,9 +163,9 @@ impl Metrics {
         self.stored.get_or_create(&KindLabel { kind }).inc();
     }
 
-    /// Counts an event that was not taken.
-    pub fn rejected(&self, reason: Rejected) {
-        let reason = reason.as_str();
+    /// Counts an event that was not taken, by the first word of the verdict that its author got (relay.md §2.1).
+    pub fn rejected(&self, verdict: &Verdict) {
+        let reason = verdict.prefix.unwrap_or(Prefix::Invalid).as_str();
         self.rejected.get_or_create(&ReasonLabel { reason }).inc();
     }
 
@@ -385,7 +346,8 @@ mod tests {
         let metrics = Metrics::new();
         metrics.received(1);
         metrics.stored(1);
-        metrics.rejected(Rejected::Invalid);
+        metrics.rejected(&Verdict::invalid("x"));
+        metrics.rejected(&Verdict::auth_required("x"));
         metrics.limited(Limited::HalfOpen);
         metrics.reloaded(Reloaded::Applied);
         let text = metrics.render(&StoreStatus {
@@ -401,6 +363,7 @@ mod tests {
             "nostr_relay_events_received_total{kind=\"1\"} 1",
             "nostr_relay_events_stored_total{kind=\"1\"} 1",
             "nostr_relay_events_rejected_total{reason=\"invalid\"} 1",
+            "nostr_relay_events_rejected_total{reason=\"auth-required\"} 1",
             "nostr_relay_duplicates_total 0",
             "nostr_relay_active_subscriptions 0",
             "nostr_relay_query_duration_seconds_bucket{le=\"0.001\"} 0",

@@ -636,6 +636,31 @@ async fn count_counts_the_union_of_all_filters() {
 }
 
 #[tokio::test]
+async fn a_count_that_is_closed_ends_the_subscription_of_its_id_and_no_other() {
+    let relay = TestRelay::start();
+    let mut client = relay.connect().await;
+    for id in ["bad", "many", "other"] {
+        client.stored(id, "{}").await;
+    }
+    client.say(r##"["COUNT","bad",{"#alt":["x"]}]"##).await;
+    assert_eq!(client.hear().await[0], "CLOSED");
+    assert_eq!(relay.metrics.active_subscriptions.get(), 2);
+    // Read at once: they begin in one round, before the first is answered.
+    let counts = vec![r#"["COUNT","many",{}]"#.to_owned(); 40];
+    client.say_all(counts).await;
+    let (mut closed, mut counted) = (0, 0);
+    while closed + counted < 40 {
+        let answer = client.hear().await;
+        match answer[0].as_str().unwrap() {
+            "COUNT" => counted += 1,
+            _ => closed += u32::from(answer[2].as_str().unwrap().starts_with("rate-limited: ")),
+        }
+    }
+    assert!(closed > 0 && counted >= 16, "{closed} {counted}");
+    assert_eq!(relay.metrics.active_subscriptions.get(), 1);
+}
+
+#[tokio::test]
 async fn a_req_begins_when_the_events_before_it_are_answered() {
     let relay = TestRelay::start();
     let mut client = relay.connect().await;

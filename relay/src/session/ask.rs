@@ -4,6 +4,7 @@ use super::{
     mailbox::{Letter, Mailbox},
     scan::SLICE,
     shared::Shared,
+    turns::Turn,
 };
 use crate::{
     metrics::Limited,
@@ -77,12 +78,12 @@ impl Asks {
     /// Begins a count. What nobody may see is not counted.
     ///
     /// # Errors
-    /// The CLOSED frame when too many are under way.
-    pub(super) fn begin(&mut self, id: SubscriptionId, filters: Vec<Filter>) -> Result<(), String> {
+    /// The refusal when too many are under way.
+    pub(super) fn begin(&mut self, id: SubscriptionId, filters: Vec<Filter>) -> Result<(), Turn> {
         if self.running >= MOST {
             self.shared.metrics.limited(Limited::Subscriptions);
             let verdict = Verdict::rate_limited(format!("at most {MOST} counts at a time"));
-            return Err(reply::closed(&id, &verdict));
+            return Err(refuse(id, &verdict));
         }
         self.running += 1;
         let recipient = Arc::clone(&self.mailbox.recipient);
@@ -99,7 +100,7 @@ impl Asks {
     }
 
     /// A slice came back: goes on, or gives the answer.
-    pub(super) fn counted(&mut self, asking: Box<Asking>) -> Option<String> {
+    pub(super) fn counted(&mut self, asking: Box<Asking>) -> Option<Turn> {
         let answer = match asking.state {
             State::More => {
                 self.go_on(asking);
@@ -108,10 +109,10 @@ impl Asks {
             State::Counted {
                 events,
                 approximate,
-            } => reply::count(&asking.id, events, approximate),
+            } => Turn::Say(reply::count(&asking.id, events, approximate)),
             State::Failed => {
                 let verdict = Verdict::error("the stored events could not be read");
-                reply::closed(&asking.id, &verdict)
+                refuse(asking.id, &verdict)
             }
         };
         self.running -= 1;
@@ -127,4 +128,10 @@ impl Asks {
             promise.keep(Letter::Counted(asking));
         });
     }
+}
+
+/// CLOSED names an id and not a verb: the client takes a subscription of that id for ended, and so do we.
+fn refuse(id: SubscriptionId, verdict: &Verdict) -> Turn {
+    let closed = reply::closed(&id, verdict);
+    Turn::Refuse(id, closed)
 }

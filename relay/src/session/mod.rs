@@ -188,8 +188,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 }
                 Letter::Scanned(scan) => self.subscriptions.scanned(scan, &mut self.outbox),
                 Letter::Counted(asking) => {
-                    if let Some(answer) = self.asks.counted(asking) {
-                        self.outbox.say(answer);
+                    if let Some(turn) = self.asks.counted(asking) {
+                        self.take_turn(turn);
                     }
                 }
                 Letter::Broken => {
@@ -203,20 +203,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Whoever's turn it is, up to the first EVENT that is not answered.
     fn take_turns(&mut self) {
         while let Some(turn) = self.turns.next() {
-            match turn {
-                Turn::Event => {}
-                Turn::Say(frame) => self.outbox.say(frame),
-                Turn::Req(id, filters) => self.subscriptions.begin(id, filters, &mut self.outbox),
-                Turn::Count(id, filters) => {
-                    if let Err(closed) = self.asks.begin(id, filters) {
-                        self.outbox.say(closed);
-                    }
+            self.take_turn(turn);
+        }
+    }
+
+    fn take_turn(&mut self, turn: Turn) {
+        match turn {
+            Turn::Event => {}
+            Turn::Say(frame) => self.outbox.say(frame),
+            Turn::Req(id, filters) => self.subscriptions.begin(id, filters, &mut self.outbox),
+            Turn::Count(id, filters) => {
+                if let Err(refused) = self.asks.begin(id, filters) {
+                    self.take_turn(refused);
                 }
-                Turn::Close(id) => self.subscriptions.end(&id),
-                Turn::Refuse(id, closed) => {
-                    self.subscriptions.end(&id);
-                    self.outbox.say(closed);
-                }
+            }
+            Turn::Close(id) => self.subscriptions.end(&id),
+            Turn::Refuse(id, closed) => {
+                self.subscriptions.end(&id);
+                self.outbox.say(closed);
             }
         }
     }

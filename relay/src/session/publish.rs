@@ -11,11 +11,11 @@ use super::{
 };
 use crate::{
     hub::{Flow, Held, Hub, cost},
-    metrics::{Metrics, Rejected},
+    metrics::Metrics,
     policy,
     role::Answer,
-    store::{Answers, Failure, Outcome, Ticket},
-    wire::{Event, EventId, Prefix, Verdict, Verified, reply},
+    store::{Answers, Outcome, Ticket},
+    wire::{Event, EventId, Verdict, Verified, reply},
 };
 use futures::FutureExt;
 use std::{
@@ -65,64 +65,19 @@ pub(super) struct Decided {
 impl Decided {
     /// The OK frame, counted.
     pub(super) fn answer(&self, metrics: &Metrics) -> String {
-        match self.outcome {
-            Outcome::Stored(_) => reply::ok(&self.id, true, &Verdict::NONE),
-            Outcome::Duplicate => known(&self.id, metrics),
-            Outcome::Superseded => refuse(
-                &self.id,
-                &Verdict::duplicate("newer version stored"),
-                metrics,
-            ),
-            Outcome::Deleted => refuse(
-                &self.id,
-                &Verdict::blocked("this event was deleted"),
-                metrics,
-            ),
-            Outcome::Vanished => refuse(
-                &self.id,
-                &Verdict::blocked("this key asked to vanish"),
-                metrics,
-            ),
-            Outcome::Failed(Failure::Full) => refuse(
-                &self.id,
-                &Verdict::error("the disk is full, try again later"),
-                metrics,
-            ),
-            Outcome::Failed(Failure::Broken) => refuse(
-                &self.id,
-                &Verdict::error("the event could not be stored"),
-                metrics,
-            ),
+        let (accepted, verdict) = self.outcome.words();
+        if self.outcome == Outcome::Duplicate {
+            metrics.duplicates.inc();
+        } else if !accepted {
+            metrics.rejected(&verdict);
         }
+        reply::ok(&self.id, accepted, &verdict)
     }
 }
 
-fn known(id: &EventId, metrics: &Metrics) -> String {
-    metrics.duplicates.inc();
-    reply::ok(
-        id,
-        true,
-        &Verdict::duplicate("this event is stored already"),
-    )
-}
-
 fn refuse(id: &EventId, verdict: &Verdict, metrics: &Metrics) -> String {
-    count(verdict, metrics);
+    metrics.rejected(verdict);
     reply::ok(id, false, verdict)
-}
-
-fn count(verdict: &Verdict, metrics: &Metrics) {
-    metrics.rejected(match verdict.prefix {
-        Some(Prefix::Duplicate) => Rejected::Duplicate,
-        Some(Prefix::Pow) => Rejected::Pow,
-        Some(Prefix::Blocked) => Rejected::Blocked,
-        Some(Prefix::Restricted) => Rejected::Restricted,
-        Some(Prefix::AuthRequired) => Rejected::AuthRequired,
-        Some(Prefix::RateLimited) => Rejected::RateLimited,
-        Some(Prefix::Unsupported) => Rejected::Unsupported,
-        Some(Prefix::Error) => Rejected::Error,
-        Some(Prefix::Invalid | Prefix::Mute | Prefix::Closed) | None => Rejected::Invalid,
-    });
 }
 
 type Room = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
@@ -231,7 +186,7 @@ fn read(incoming: &[Incoming], shared: &Shared, judged: &mut Judged) -> Vec<(Pla
                     || reply::notice(verdict),
                     |id| reply::ok(id, false, verdict),
                 );
-                count(verdict, metrics);
+                metrics.rejected(verdict);
                 judged.answers.push((place, answer));
             }
             Ok(event) => {
@@ -264,8 +219,12 @@ fn leave_out_known(
     let mut new = Vec::with_capacity(events.len());
     for (number, (place, event)) in events.into_iter().enumerate() {
         if known.get(number) == Some(&true) {
-            let answer = self::known(&event.id(), &shared.metrics);
-            judged.answers.push((place, answer));
+            let known = Decided {
+                place,
+                id: event.id(),
+                outcome: Outcome::Duplicate,
+            };
+            judged.answers.push((place, known.answer(&shared.metrics)));
         } else {
             new.push((place, event));
         }

@@ -1,6 +1,6 @@
 //! What goes into the writer and what comes out of it: tickets, outcomes, commit numbers.
 
-use crate::wire::Verified;
+use crate::wire::{Verdict, Verified};
 use std::{fmt, sync::Arc};
 
 /// A sequence number that is durable: the log holds it and was synced. Made only in `store`.
@@ -65,6 +65,23 @@ pub enum Outcome {
     Vanished,
     /// Our fault; nothing is known to be stored.
     Failed(Failure),
+}
+
+impl Outcome {
+    /// What its author is told: is it here, and what there is to say about it (NIP-01, OK).
+    pub fn words(self) -> (bool, Verdict) {
+        let is_here = matches!(self, Self::Stored(_) | Self::Duplicate);
+        let verdict = match self {
+            Self::Stored(_) => Verdict::NONE,
+            Self::Duplicate => Verdict::duplicate("this event is stored already"),
+            Self::Superseded => Verdict::duplicate("newer version stored"),
+            Self::Deleted => Verdict::blocked("this event was deleted"),
+            Self::Vanished => Verdict::blocked("this key asked to vanish"),
+            Self::Failed(Failure::Full) => Verdict::error("the disk is full, try again later"),
+            Self::Failed(Failure::Broken) => Verdict::error("the event could not be stored"),
+        };
+        (is_here, verdict)
+    }
 }
 
 /// Why the store could not take an event.

@@ -112,7 +112,7 @@ fn judge(store: &Store, hot: &Hot, batch: Vec<Line>) -> Result<Vec<Judged>, Read
         .collect();
     let mut known = store.contains(&ids)?.into_iter();
     let events = events.into_iter().map(|(line, event)| match event {
-        Ok(_) if known.next() == Some(true) => (line, Err(Verdict::duplicate("have this event"))),
+        Ok(_) if known.next() == Some(true) => (line, Err(Outcome::Duplicate.words().1)),
         event => (line, event),
     });
     Ok(verify(events.collect()))
@@ -200,28 +200,21 @@ fn wait(batch: &Batch, tally: &mut Tally) -> Result<Position, ImportError> {
         for (line, outcome) in batch.answers.recv().map_err(gone)? {
             left -= 1;
             let (accepted, verdict) = words(outcome)?;
-            tally.answered(line, accepted, verdict);
+            tally.answered(line, accepted, &verdict.to_string());
         }
     }
     Ok(batch.end)
 }
 
-fn words(outcome: Outcome) -> Result<(bool, &'static str), ImportError> {
-    Ok(match outcome {
-        Outcome::Stored(_) => (true, ""),
-        Outcome::Duplicate => (true, "duplicate: have this event"),
-        Outcome::Superseded => (false, "duplicate: newer version stored"),
-        Outcome::Deleted => (false, "blocked: deleted"),
-        Outcome::Vanished => (false, "blocked: its author has vanished"),
-        Outcome::Failed(Failure::Full) => {
-            return Err(ImportError::Store(
-                "the volume is full up to the reserve".into(),
-            ));
-        }
-        Outcome::Failed(Failure::Broken) => {
-            return Err(ImportError::Store(
-                "it failed and takes no more writes".into(),
-            ));
-        }
-    })
+/// What a client would be told; a store that fails ends the import instead.
+fn words(outcome: Outcome) -> Result<(bool, Verdict), ImportError> {
+    match outcome {
+        Outcome::Failed(Failure::Full) => Err(ImportError::Store(
+            "the volume is full up to the reserve".into(),
+        )),
+        Outcome::Failed(Failure::Broken) => Err(ImportError::Store(
+            "it failed and takes no more writes".into(),
+        )),
+        outcome => Ok(outcome.words()),
+    }
 }
