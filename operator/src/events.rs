@@ -1,6 +1,7 @@
 //! Transitions of conditions as Kubernetes events. Pure; the recorder writes them.
 
-use crate::api::status::{ConditionType, Status};
+use crate::api::status::{ConditionType, Reason, Status};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
 /// The conditions whose changes people want to hear of, and the answer that is good news.
@@ -11,6 +12,18 @@ const TOLD: [(ConditionType, &str); 5] = [
     (ConditionType::Degraded, "False"),
     (ConditionType::Paused, "True"),
 ];
+
+/// Bad news that passes by itself or that somebody asked for.
+const CALM: [Reason; 5] = [
+    Reason::RolloutInProgress,
+    Reason::Stopped,
+    Reason::ConfigurationPropagating,
+    Reason::ClaimPending,
+    Reason::AnnotationSet,
+];
+
+/// The API server refuses events with a longer note (events.k8s.io/v1).
+const NOTE_BYTES: usize = 1024;
 
 /// An event for each condition whose answer or reason changed. What starts out well is no news.
 pub fn transitions(old: Option<&Status>, new: &Status) -> Vec<Event> {
@@ -27,12 +40,8 @@ pub fn transitions(old: Option<&Status>, new: &Status) -> Vec<Event> {
         .collect()
 }
 
-fn event(now: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition, good: &str) -> Event {
-    let calm = now.status == good
-        || matches!(
-            now.reason.as_str(),
-            "RolloutInProgress" | "Stopped" | "ConfigurationPropagating" | "ClaimPending"
-        );
+fn event(now: &Condition, good: &str) -> Event {
+    let calm = now.status == good || CALM.iter().any(|reason| now.reason == reason.to_string());
     Event {
         type_: if calm {
             EventType::Normal
@@ -40,8 +49,18 @@ fn event(now: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition, good: 
             EventType::Warning
         },
         reason: now.reason.clone(),
-        note: Some(format!("{}: {}", now.type_, now.message)),
+        note: Some(cut(format!("{}: {}", now.type_, now.message))),
         action: "Reconcile".to_owned(),
         secondary: None,
     }
+}
+
+/// At most [`NOTE_BYTES`], and no half character at the end.
+fn cut(mut note: String) -> String {
+    let mut end = note.len().min(NOTE_BYTES);
+    while !note.is_char_boundary(end) {
+        end -= 1;
+    }
+    note.truncate(end);
+    note
 }

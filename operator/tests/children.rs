@@ -245,6 +245,26 @@ fn what_an_older_definition_lets_in_is_refused() {
     );
 }
 
+/// Both pass the pattern of the definition; the second has another last character than its checksum wants.
+#[test]
+fn an_administrator_s_key_with_a_wrong_checksum_is_refused_before_a_pod_sees_it() {
+    let spec = |last: char| {
+        format!(
+            "info: {{pubkey: npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjpt{last}}}"
+        )
+    };
+    assert!(validate(&town(&spec('g')), &Gathered::default(), &settings()).is_ok());
+    let refused = refusal(&spec('q'), &Gathered::default());
+    assert_eq!(refused.reason, Reason::InvalidSpec);
+    assert!(
+        refused
+            .message
+            .starts_with("spec.info.pubkey is not a public key"),
+        "{}",
+        refused.message
+    );
+}
+
 #[test]
 fn a_claim_left_behind_must_have_the_size_that_is_asked_for() {
     let with_claim = |name: &str, size: &str| Gathered {

@@ -8,6 +8,7 @@ mod common;
 
 use common::{children, plan, settings, town, yaml};
 use k8s_openapi::{api::apps::v1::StatefulSet, jiff::Timestamp};
+use kube::runtime::events::EventType;
 use nostr_fleet_operator::{
     api::{
         NostrRelay,
@@ -294,6 +295,42 @@ fn a_paused_resource_says_so_and_still_tells_how_its_pods_fare() {
     let status = report(&town("{}"), &gathered, &Outcome::Paused, at(0));
     assert_eq!(said(&status, ConditionType::Paused), "True/AnnotationSet");
     assert_eq!(said(&status, ConditionType::Ready), "True/Serving");
+}
+
+#[test]
+fn a_resource_that_is_paused_before_it_has_pods_is_not_called_stopped() {
+    let status = report(&town("{}"), &Gathered::default(), &Outcome::Paused, at(0));
+    assert_eq!(said(&status, ConditionType::Ready), "False/AnnotationSet");
+    let words = message(&status, ConditionType::Ready);
+    assert!(words.contains("nostrfleet.io/paused"), "{words}");
+    assert_eq!(said(&status, ConditionType::Reconciling), "-");
+    assert_eq!(
+        said(&status, ConditionType::Available),
+        "False/PodsUnavailable"
+    );
+    let told = events::transitions(None, &status);
+    assert!(
+        told.iter().all(|event| event.type_ == EventType::Normal),
+        "somebody asked for it"
+    );
+}
+
+#[test]
+fn the_note_of_an_event_has_room_for_1024_bytes_and_no_half_character() {
+    let noted = |message: String| -> String {
+        let refused = Outcome::Refused(Refusal {
+            reason: Reason::InvalidSpec,
+            message,
+        });
+        let status = report(&town("{}"), &Gathered::default(), &refused, at(0));
+        let mut told = events::transitions(None, &status);
+        told.remove(0).note.unwrap()
+    };
+    assert_eq!(noted("ä".to_owned()), "Ready: ä");
+    assert_eq!(noted("a".repeat(5000)).len(), 1024);
+    // "Ready: " has 7 bytes, so the last of these would be cut in two.
+    let cut = noted("ä".repeat(900));
+    assert!(cut.len() == 1023 && cut.ends_with('ä'), "{}", cut.len());
 }
 
 #[test]

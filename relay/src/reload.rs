@@ -89,7 +89,7 @@ pub fn read(path: &Path) -> Result<Loaded, LoadError> {
     })
 }
 
-/// `relay-config` knows the form of a public key; whether it is one takes the curve.
+/// `relay-config` knows the form of a public key; its checksum takes `nostr`.
 fn check_keys(config: Config, text: &str) -> Result<Config, ConfigError> {
     match config.hot.info.pubkey.as_deref().map(PublicKey::parse) {
         Some(Err(_)) => Err(ConfigError::Rule {

@@ -118,13 +118,14 @@ fn a_running_relay_s_volume_is_refused_and_its_holder_named() {
     let relay = LiveRelay::start();
     let (data, run) = (relay.path("data"), relay.path("run"));
     for command in [
-        &["export"][..],
+        &["import", "/dev/null"][..],
+        &["export"],
         &["compact"],
         &["delete", "--filter", "{}", "--yes"],
     ] {
         let (code, _, err) = told(&[command, &["--data", &data, "--runtime-dir", &run]].concat());
         assert!(
-            code == 1 && err.contains("is in use by") && err.contains(&relay.pid()),
+            code == 2 && err.contains("is in use by") && err.contains(&relay.pid()),
             "{command:?}: {err}"
         );
     }

@@ -188,6 +188,27 @@ fn a_filter_names_what_is_deleted_and_a_mistyped_one_deletes_nothing() {
 }
 
 #[test]
+fn a_store_of_a_newer_version_is_left_alone_and_asks_for_that_version() {
+    let store = Stopped::new();
+    assert_eq!(store.import(&notes(3, 1)).0, 0);
+    let path = store.path("data").join("FORMAT");
+    let newer = fs::read_to_string(&path).unwrap();
+    fs::write(&path, newer.replace("\"format\":1", "\"format\":2")).unwrap();
+    for command in [
+        &["import", "/dev/null"][..],
+        &["export"],
+        &["compact"],
+        &["delete", "--filter", "{}", "--yes"],
+    ] {
+        let (code, _, err) = store.relay(command);
+        assert!(
+            code == 2 && err.contains("run the newer version"),
+            "{command:?}: {code} {err}"
+        );
+    }
+}
+
+#[test]
 fn a_directory_without_a_store_is_named_and_left_alone() {
     let store = Stopped::new();
     for command in [

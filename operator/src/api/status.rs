@@ -105,8 +105,6 @@ pub enum Reason {
     CrdOutdated,
     /// Fewer pods serve than were asked for.
     ReplicaMissing,
-    /// All pods that were asked for serve.
-    AllReplicasReady,
     /// The volume has little room left.
     DiskAlmostFull,
     /// All is as the spec says.

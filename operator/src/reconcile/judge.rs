@@ -89,6 +89,11 @@ fn ready(facts: &Facts) -> Judgement {
     let no = |reason, message: String| Judgement::new(Ready, false, reason, message);
     match facts.outcome {
         Outcome::Refused(refusal) => no(refusal.reason, refusal.message.clone()),
+        // Nothing was applied: what the spec asks for is not what is there.
+        Outcome::Paused if wanted == 0 => no(
+            Reason::AnnotationSet,
+            "no pod runs, and none is started until the annotation nostrfleet.io/paused is removed".to_owned(),
+        ),
         _ if wanted == 0 => no(Reason::Stopped, "spec.operation is Stopped: no pod runs, the claims are kept".to_owned()),
         _ if rolling => no(Reason::RolloutInProgress, with(format!("{ready} of {wanted} pods serve, pods are being replaced"), &facts.trouble)),
         _ if ready < wanted => no(Reason::PodsUnavailable, with(format!("{ready} of {wanted} pods serve"), &facts.trouble)),

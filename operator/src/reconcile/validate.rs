@@ -21,7 +21,8 @@ use k8s_openapi::{
     },
 };
 use kube::ResourceExt;
-use relay_config::{Cold, Config, Duration, Hot, Size, file, names as pod};
+use nostr::key::PublicKey;
+use relay_config::{Cold, Config, Duration, Hot, Info, Size, file, names as pod};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 /// Why nothing is applied. The message names the field and the fix.
@@ -67,6 +68,7 @@ pub fn validate<K: Kind>(
     if let Err(error) = config.check() {
         return refuse(Reason::InvalidSpec, format!("spec: {error}"));
     }
+    keys_parse(&config.hot.info)?;
     Ok(Plan {
         image: common.image.unwrap_or(&settings.image).to_owned(),
         url,
@@ -83,6 +85,19 @@ pub fn validate<K: Kind>(
         pod: common.pod.clone(),
         identity,
     })
+}
+
+/// The schema knows the form of a key, not its checksum: the pod would refuse its whole configuration for it.
+fn keys_parse(info: &Info) -> Result<(), Refusal> {
+    match info.pubkey.as_deref().map(PublicKey::parse) {
+        Some(Err(error)) => refuse(
+            Reason::InvalidSpec,
+            format!(
+                "spec.info.pubkey is not a public key ({error}): write npub1… or 64 hex characters"
+            ),
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn identity<K: Kind>(object: &K) -> Result<Identity, Refusal> {

@@ -15,6 +15,8 @@ pub const PATH_READYZ: &str = "/readyz";
 pub const PATH_METRICS: &str = "/metrics";
 /// The [`crate::Status`] document.
 pub const PATH_STATUS: &str = "/status";
+/// Rewrites what holds deleted text at once (POST).
+pub const PATH_COMPACT: &str = "/compact";
 /// Public health: status, version, uptime.
 pub const PATH_HEALTH: &str = "/health";
 

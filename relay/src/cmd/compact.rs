@@ -1,11 +1,15 @@
 //! `relay compact`: gives back the room of what was deleted and replaced, and takes deleted text from the disk now.
 
 use super::{FAILED, fail, runtime, stopped};
-use crate::client::{
-    RelayUrl,
-    get::{self, Request},
+use crate::{
+    client::{
+        RelayUrl,
+        get::{self, Request},
+    },
+    store::Store,
 };
 use clap::Args;
+use relay_config::names;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 /// How long a running relay may take.
@@ -30,10 +34,13 @@ pub struct Arguments {
     pub ops: Option<RelayUrl>,
 }
 
-/// Exits 0 when it is done, 1 with the reason.
+/// Exits 0 when it is done, 1 with the reason, 2 when somebody holds the store.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let done = match (&arguments.data, &arguments.ops) {
-        (Some(_), _) => stopped(arguments),
+        (Some(dir), _) => match stopped::existing(dir, arguments.runtime_dir.as_deref()) {
+            Ok(store) => stopped(store),
+            Err(problem) => return fail(problem.exit_code(), problem),
+        },
         (None, Some(ops)) => running(ops),
         (None, None) => Err("name --data or --ops".into()),
     };
@@ -46,10 +53,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn stopped(arguments: &Arguments) -> Result<String, String> {
-    let dir = arguments.data.as_deref().unwrap_or(".".as_ref());
-    let store = stopped::existing(dir, arguments.runtime_dir.as_deref())
-        .map_err(|error| error.to_string())?;
+fn stopped(store: Store) -> Result<String, String> {
     let report = store.compact().map_err(|error| error.to_string())?;
     let status = store.status();
     store.close();
@@ -62,7 +66,7 @@ fn stopped(arguments: &Arguments) -> Result<String, String> {
 fn running(ops: &RelayUrl) -> Result<String, String> {
     let request = Request {
         method: "POST",
-        path: "/compact",
+        path: names::PATH_COMPACT,
         accept: "application/json",
     };
     let runtime = runtime().map_err(|error| error.to_string())?;

@@ -45,7 +45,7 @@ fn id(text: &str) -> Result<EventId, String> {
     EventId::from_hex(text).ok_or_else(|| "an id is 64 lower-case hex characters".into())
 }
 
-/// Exits 0 when what matched is gone, 1 when it could not be removed, 2 when nobody said yes.
+/// Exits 0 when what matched is gone, 1 when it could not be removed, 2 when nobody said yes or somebody holds the store.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let filter = match arguments.filter() {
         Ok(filter) => filter,
@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     };
     let store = match stopped::existing(&arguments.data, arguments.runtime_dir.as_deref()) {
         Ok(store) => store,
-        Err(problem) => return fail(FAILED, problem),
+        Err(problem) => return fail(problem.exit_code(), problem),
     };
     let ids = match matching(&store, filter) {
         Ok(ids) => ids,

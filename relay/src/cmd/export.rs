@@ -8,7 +8,10 @@ pub mod output;
 pub mod pages;
 pub mod second;
 
-use super::{FAILED, fail, runtime, stopped};
+use super::{
+    FAILED, fail, runtime,
+    stopped::{self, StoppedError},
+};
 use crate::client::{ClientError, RelayUrl};
 use clap::Args;
 use relay_config::Duration;
@@ -89,6 +92,9 @@ pub enum ExportError {
     /// The relay sends without end.
     #[error("the relay sent more than {0} events in answer to one REQ: it does not heed limits")]
     Endless(usize),
+    /// The store of a stopped relay cannot be opened.
+    #[error("the store: {0}")]
+    Open(#[from] StoppedError),
     /// The store of a stopped relay cannot be read.
     #[error("the store: {0}")]
     Store(String),
@@ -97,7 +103,16 @@ pub enum ExportError {
     Io(#[from] io::Error),
 }
 
-/// Exits 0 when all was written, 3 when the relay keeps some back, 1 on failure.
+impl ExportError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Open(error) => error.exit_code(),
+            _ => FAILED,
+        }
+    }
+}
+
+/// Exits 0 when all was written, 3 when the relay keeps some back, 1 on failure, 2 when somebody holds the store.
 pub fn run(arguments: &Arguments) -> ExitCode {
     match &arguments.from {
         Some(url) => from_relay(arguments, url),
@@ -109,10 +124,10 @@ fn from_store(arguments: &Arguments) -> ExitCode {
     let start = Instant::now();
     let dir = arguments.data.as_deref().unwrap_or(".".as_ref());
     let exported = stopped::existing(dir, arguments.runtime_dir.as_deref())
-        .map_err(|error| ExportError::Store(error.to_string()))
+        .map_err(ExportError::Open)
         .and_then(|store| direct::export(arguments, &store));
     match exported {
-        Err(problem) => fail(FAILED, problem),
+        Err(problem) => fail(problem.exit_code(), problem),
         Ok(reached) => {
             let seconds = start.elapsed().as_secs_f64();
             eprintln!(
@@ -130,7 +145,7 @@ fn from_relay(arguments: &Arguments, url: &RelayUrl) -> ExitCode {
         .map_err(ExportError::Io)
         .and_then(|runtime| runtime.block_on(pages::export(arguments, url)));
     match exported {
-        Err(problem) => fail(FAILED, problem),
+        Err(problem) => fail(problem.exit_code(), problem),
         Ok(exported) => {
             let seconds = start.elapsed().as_secs_f64();
             eprintln!("{} events in {seconds:.1} s", exported.events);

@@ -10,7 +10,10 @@ pub mod socket;
 pub mod tally;
 pub mod window;
 
-use super::{FAILED, fail, runtime, stopped};
+use super::{
+    FAILED, fail, runtime,
+    stopped::{self, StoppedError},
+};
 use crate::client::{ClientError, RelayUrl};
 use clap::Args;
 use position::{Position, PositionFile};
@@ -84,7 +87,10 @@ pub enum ImportError {
         /// The last failure.
         source: ClientError,
     },
-    /// The store of a stopped relay cannot be opened or written.
+    /// The store of a stopped relay cannot be opened.
+    #[error("the store: {0}")]
+    Open(#[from] StoppedError),
+    /// The store of a stopped relay cannot be written.
     #[error("the store: {0}")]
     Store(String),
     /// The configuration file cannot be read.
@@ -98,6 +104,15 @@ pub enum ImportError {
     /// The relay hangs up whatever it is sent.
     #[error("the relay hung up on {0} events one after the other: it takes none from here")]
     HangsUp(u32),
+}
+
+impl ImportError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Open(error) => error.exit_code(),
+            _ => FAILED,
+        }
+    }
 }
 
 /// Where from, where to, and how patiently.
@@ -119,14 +134,14 @@ impl Plan<'_> {
     }
 }
 
-/// Exits 0 when every event is held now, 3 when some were refused, 1 on failure.
+/// Exits 0 when every event is held now, 3 when some were refused, 1 on failure, 2 when somebody holds the store.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let start = Instant::now();
     let mut tally = Tally::default();
     let ended = import(arguments, &mut tally);
     println!("{}", tally.summary(start.elapsed()));
     match ended {
-        Err(problem) => fail(FAILED, problem),
+        Err(problem) => fail(problem.exit_code(), problem),
         Ok(()) if tally.refused() > 0 => ExitCode::from(REFUSED),
         Ok(()) => ExitCode::SUCCESS,
     }
@@ -152,8 +167,7 @@ fn import(arguments: &Arguments, tally: &mut Tally) -> Result<(), ImportError> {
     }
     let hot = configuration(arguments)?;
     let dir = arguments.data.as_deref().unwrap_or(".".as_ref());
-    let store = stopped::open(dir, arguments.runtime_dir.as_deref())
-        .map_err(|error| ImportError::Store(error.to_string()))?;
+    let store = stopped::open(dir, arguments.runtime_dir.as_deref())?;
     let imported = direct::import(&plan, &store, &hot, lines, tally);
     store.close();
     imported

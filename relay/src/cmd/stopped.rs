@@ -1,5 +1,6 @@
 //! The store of a relay that is not running, for the commands that work on it directly.
 
+use super::{FAILED, MISUSED};
 use crate::store::{OpenError, Options, Phase, Progress, Store};
 use std::{
     env,
@@ -24,6 +25,24 @@ pub enum StoppedError {
     /// It is there, but cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+}
+
+impl StoppedError {
+    /// As `relay serve` would end: 2 when somebody must change something first, 1 otherwise.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoStore(_) => FAILED,
+            Self::Open(error) => exit_code(error),
+        }
+    }
+}
+
+/// 2 when the holder of the volume or this program's version must change first, 1 otherwise.
+pub fn exit_code(error: &OpenError) -> u8 {
+    match error {
+        OpenError::Locked { .. } | OpenError::Newer { .. } => MISUSED,
+        OpenError::Io { .. } | OpenError::View { .. } => FAILED,
+    }
 }
 
 /// The store in `dir`, which must exist.

@@ -57,7 +57,7 @@ fn compact(
     ops: &Arc<Ops>,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
     let ops = Arc::clone(ops);
-    warp::path("compact")
+    warp::path(names::PATH_COMPACT.trim_start_matches('/'))
         .and(warp::path::end())
         .and(warp::post())
         .then(move || {

@@ -1,7 +1,7 @@
 //! Why `relay serve` could not start or had to end, each with what to do about it.
 
 use crate::{
-    cmd::{FAILED, MISUSED},
+    cmd::{FAILED, stopped},
     store::OpenError,
 };
 use std::{io, net::SocketAddr};
@@ -36,7 +36,7 @@ impl ServeError {
     /// 2 when somebody must change something first, 1 otherwise.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Store(OpenError::Locked { .. } | OpenError::Newer { .. }) => MISUSED,
+            Self::Store(error) => stopped::exit_code(error),
             _ => FAILED,
         }
     }
