@@ -138,10 +138,11 @@ async fn control<K: Kind>(context: Arc<Context>, health: &Health, stop: Cancella
         .run(
             reconcile::reconcile::<K>,
             |object, error, context| reconcile::after_failure(&object, error, &context),
-            context,
+            context.clone(),
         )
         .for_each(|visit| async {
             if let Err(why) = visit {
+                reconcile::forget_deleted::<K, _>(&why, &context.backoff);
                 tracing::debug!(%why, "a visit or a watch failed");
             }
         });

@@ -539,6 +539,38 @@ fn a_passing_failure_changes_only_reconciling() {
 }
 
 #[test]
+fn a_first_visit_that_fails_names_every_lasting_condition() {
+    for (code, ready) in [(503, "Unknown/Pending"), (403, "False/Forbidden")] {
+        let status = report::failed(&town("{}"), &failure(code, "no"), at(0)).unwrap();
+        assert_eq!(said(&status, ConditionType::Ready), ready);
+        for type_ in [
+            ConditionType::Available,
+            ConditionType::Degraded,
+            ConditionType::ConfigurationValid,
+            ConditionType::StorageReady,
+        ] {
+            assert_eq!(said(&status, type_), "Unknown/Pending", "{type_}");
+        }
+    }
+}
+
+#[test]
+fn conditions_of_others_are_not_written_as_ours_when_a_visit_fails() {
+    let mut relay = that_served();
+    let old = relay.status.as_mut().unwrap();
+    let mut other = old.conditions[0].clone();
+    other.type_ = "example.org/Approved".to_owned();
+    old.conditions.push(other);
+    let status = report::failed(&relay, &failure(403, "no"), at(5)).unwrap();
+    let types: Vec<&str> = status
+        .conditions
+        .iter()
+        .map(|it| it.type_.as_str())
+        .collect();
+    assert!(!types.contains(&"example.org/Approved"), "{types:?}");
+}
+
+#[test]
 fn a_failure_that_needs_a_human_stalls() {
     for (code, text, reason) in [
         (403, "cannot patch resource \"services\"", "Forbidden"),

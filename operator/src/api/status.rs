@@ -127,6 +127,25 @@ pub enum Reason {
     AnnotationSet,
 }
 
+impl ConditionType {
+    /// All that the operator writes; others belong to others.
+    pub const ALL: [Self; 8] = [
+        Self::Ready,
+        Self::Reconciling,
+        Self::Stalled,
+        Self::Available,
+        Self::Degraded,
+        Self::ConfigurationValid,
+        Self::StorageReady,
+        Self::Paused,
+    ];
+
+    /// Is it there from the first status on? The others are present only while True.
+    pub fn is_lasting(self) -> bool {
+        !matches!(self, Self::Reconciling | Self::Stalled | Self::Paused)
+    }
+}
+
 impl fmt::Display for ConditionType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)

@@ -1,15 +1,16 @@
 //! Objects that passed the API server but cannot be read: an older definition let them in, or a newer one knows more.
 //! Their pods stay as they are; their status says what is wrong.
 
-use super::{Context, error::Error, judge::Judgement, report};
+use super::{Context, error::Error, judge::Judgement, publish, report};
 use crate::{
     api::status::{ConditionType, Reason, Status},
+    events,
     kinds::Kind,
     names,
 };
 use k8s_openapi::jiff::Timestamp;
 use kube::{
-    Api,
+    Api, Resource,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
     core::error_boundary::InvalidObject,
     runtime::controller::Action,
@@ -36,6 +37,8 @@ pub async fn report<K: Kind>(context: &Context, invalid: &InvalidObject) -> Resu
         let force = PatchParams::apply(names::MANAGER).force();
         let written = api.patch_status(&name, &force, &Patch::Apply(&body)).await;
         written.map_err(wrap("patch"))?;
+        let told = events::transitions(Some(&old), &status);
+        publish(context, &told, &object.object_ref(&resource)).await;
     }
     Ok(Action::await_change())
 }
@@ -56,7 +59,49 @@ fn status(old: &Status, invalid: &InvalidObject, now: Timestamp) -> Status {
     let generation = invalid.metadata.generation;
     Status {
         observed_generation: generation,
-        conditions: report::conditions(judgements, old, generation, now),
-        ..old.clone()
+        ..report::amended(old, judgements, generation, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::ObjectMeta;
+
+    #[test]
+    fn a_first_status_names_every_lasting_condition_and_later_ones_keep_what_was_known() {
+        let invalid = InvalidObject {
+            metadata: ObjectMeta::default(),
+            error: "queryTime: too long".to_owned(),
+        };
+        let now = Timestamp::UNIX_EPOCH;
+        let first = status(&Status::default(), &invalid, now);
+        let answers: Vec<(&str, &str)> = first
+            .conditions
+            .iter()
+            .map(|it| (it.type_.as_str(), it.status.as_str()))
+            .collect();
+        let wanted = [
+            ("Available", "Unknown"),
+            ("ConfigurationValid", "False"),
+            ("Degraded", "Unknown"),
+            ("Ready", "False"),
+            ("Stalled", "True"),
+            ("StorageReady", "Unknown"),
+        ];
+        assert_eq!(answers, wanted);
+        let mut served = first.clone();
+        for condition in &mut served.conditions {
+            "True".clone_into(&mut condition.status);
+        }
+        let later = status(&served, &invalid, now);
+        assert!(later.is(ConditionType::Available) && later.is(ConditionType::StorageReady));
+        assert!(!later.is(ConditionType::Ready));
+        let told = events::transitions(Some(&served), &later);
+        let about: Vec<_> = told.iter().filter_map(|it| it.note.as_deref()).collect();
+        assert!(
+            about.len() == 2 && about[0].contains("queryTime: too long"),
+            "{about:?}"
+        );
     }
 }

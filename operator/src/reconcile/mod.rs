@@ -24,12 +24,15 @@ use crate::{
 use backoff::{Backoff, spread};
 use error::{Class, Error};
 use gather::Gathered;
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::{api::core::v1::ObjectReference, jiff::Timestamp};
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
     core::DeserializeGuard,
-    runtime::{controller::Action, events::Recorder},
+    runtime::{
+        controller::{self, Action},
+        events::{Event, Recorder},
+    },
 };
 use std::{
     sync::Arc,
@@ -96,11 +99,16 @@ async fn visit<K: Kind>(object: &K, context: &Context) -> Result<Action, Error> 
         }
         Err(error) => {
             let status = report::failed(object, &error, Timestamp::now());
-            // The failure itself is what must be heard of, even if the status cannot be written either.
-            if let Some(status) = status {
-                let _ = write_status(object, context, status).await;
+            let written = match status {
+                Some(status) => write_status(object, context, status).await,
+                None => Ok(()),
+            };
+            match written {
+                // What waits for a change must have been told, or it is never heard of.
+                Err(unwritten) if error.class() == Class::Invalid => Err(unwritten),
+                // Otherwise the failure itself is what must be heard of.
+                _ => Err(error),
             }
-            Err(error)
         }
     }
 }
@@ -147,13 +155,18 @@ async fn write_status<K: Kind>(object: &K, context: &Context, status: Status) ->
             "patch",
             format!("{}/status {name}", K::plural(&())),
         ))?;
-    let reference = object.object_ref(&());
-    for event in events::transitions(object.status(), &status) {
-        if let Err(why) = context.recorder.publish(&event, &reference).await {
-            tracing::warn!(name, %why, "an event could not be written");
+    let told = events::transitions(object.status(), &status);
+    publish(context, &told, &object.object_ref(&())).await;
+    Ok(())
+}
+
+/// Events are a courtesy: a visit does not fail for them.
+async fn publish(context: &Context, told: &[Event], about: &ObjectReference) {
+    for event in told {
+        if let Err(why) = context.recorder.publish(event, about).await {
+            tracing::warn!(name = about.name, %why, "an event could not be written");
         }
     }
-    Ok(())
 }
 
 /// What no watch would tell is looked at soon, everything else rarely.
@@ -164,9 +177,8 @@ fn next_visit(gathered: &Gathered, outcome: &Outcome) -> Duration {
         Outcome::Applied(plan, _) if workload::waits_for_configuration(gathered, plan) => {
             Duration::from_secs(5)
         }
-        _ if gathered.class_missing || workload::has_silent_pods(gathered) => {
-            Duration::from_secs(60)
-        }
+        _ if gathered.class_missing => Duration::from_secs(30), // classes are not watched
+        _ if workload::has_silent_pods(gathered) => Duration::from_secs(60),
         _ => STEADY,
     };
     spread(soon, 0.1, rand::random())
@@ -186,15 +198,91 @@ pub fn after_failure<K: Kind>(
     } else {
         tracing::warn!(object = key, %error, ?wait, "a visit failed");
     }
-    Action::requeue(wait)
+    again(error, wait)
+}
+
+/// What the API server refuses stays refused until something changes.
+fn again(error: &Error, wait: Duration) -> Action {
+    match error.class() {
+        Class::Invalid => Action::await_change(),
+        _ => Action::requeue(wait),
+    }
+}
+
+/// Forgets the delays of an object that a controller looked for and did not find: it is deleted.
+pub fn forget_deleted<K: Kind, W: std::error::Error + 'static>(
+    error: &controller::Error<Error, W>,
+    backoff: &Backoff,
+) {
+    if let controller::Error::ObjectNotFound(gone) = error {
+        backoff.forget(&words::<K>(gone.namespace.as_deref(), Some(&gone.name)));
+    }
 }
 
 fn key<K: Kind>(object: &DeserializeGuard<K>) -> String {
     let meta = object.meta();
+    words::<K>(meta.namespace.as_deref(), meta.name.as_deref())
+}
+
+fn words<K: Kind>(namespace: Option<&str>, name: Option<&str>) -> String {
     format!(
         "{} {}/{}",
         K::kind(&()),
-        meta.namespace.as_deref().unwrap_or_default(),
-        meta.name.as_deref().unwrap_or_default()
+        namespace.unwrap_or_default(),
+        name.unwrap_or_default()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::NostrRelay;
+    use kube::runtime::{reflector::ObjectRef, watcher};
+
+    #[test]
+    fn a_deleted_object_s_delays_are_forgotten_and_its_neighbour_s_are_not() {
+        let backoff = Backoff::default();
+        let fails = |name: &str| {
+            let key = words::<NostrRelay>(Some("here"), Some(name));
+            backoff.failed(&key, Class::Transient, 0.5).as_secs()
+        };
+        assert_eq!((fails("town"), fails("town"), fails("city")), (1, 2, 1));
+        let gone = ObjectRef::<NostrRelay>::new("town").within("here").erase();
+        let error: controller::Error<Error, watcher::Error> =
+            controller::Error::ObjectNotFound(Box::new(gone));
+        forget_deleted::<NostrRelay, _>(&error, &backoff);
+        assert_eq!((fails("town"), fails("city")), (1, 2));
+    }
+
+    #[test]
+    fn a_missing_class_is_looked_for_every_half_minute() {
+        let missing = Gathered {
+            class_missing: true,
+            ..Gathered::default()
+        };
+        let seconds = next_visit(&missing, &Outcome::Paused).as_secs();
+        assert!((27..=33).contains(&seconds), "{seconds}");
+        let seconds = next_visit(&Gathered::default(), &Outcome::Paused).as_secs();
+        assert!(seconds > 500, "{seconds}");
+    }
+
+    #[test]
+    fn what_the_api_server_refuses_waits_for_a_change_and_what_passes_does_not() {
+        let answer = |code| {
+            let status = kube::core::Status {
+                code,
+                ..kube::core::Status::default()
+            };
+            Error::of("patch", "services town")(kube::Error::Api(Box::new(status)))
+        };
+        let wait = Duration::from_secs(7);
+        for (code, action) in [
+            (422, Action::await_change()),
+            (403, Action::requeue(wait)),
+            (503, Action::requeue(wait)),
+            (409, Action::requeue(wait)),
+        ] {
+            assert_eq!(again(&answer(code), wait), action, "{code}");
+        }
+    }
 }

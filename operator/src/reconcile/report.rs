@@ -9,7 +9,7 @@ use super::{
     workload::Workload,
 };
 use crate::{
-    api::status::{ConditionType, Status, StorageStatus},
+    api::status::{ConditionType, Reason, Status, StorageStatus},
     build::selector_text,
     kinds::Kind,
 };
@@ -78,35 +78,48 @@ pub fn failed<K: Kind>(object: &K, error: &Error, now: Timestamp) -> Option<Stat
         }
     };
     let generation = object.meta().generation;
-    let renewed = conditions(judgements, &old, generation, now);
-    let mut status = old.clone();
-    status.conditions.retain(|kept| {
-        let passing = ["Reconciling", "Stalled"].contains(&kept.type_.as_str());
-        !passing && renewed.iter().all(|new| new.type_ != kept.type_)
-    });
-    status.conditions.extend(renewed);
-    status.conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
+    let mut status = amended(&old, judgements, generation, now);
     if class.is_terminal() {
         status.observed_generation = generation;
     }
     Some(status)
 }
 
+/// An old status with new judgements about a part of it. What they do not name stays, but nothing is in progress or
+/// stalled unless they say so, and of what was never looked at nobody knows.
+pub fn amended(
+    old: &Status,
+    mut judgements: Vec<Judgement>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Status {
+    let lasting = ConditionType::ALL.into_iter().filter(|it| it.is_lasting());
+    for type_ in lasting.filter(|type_| old.condition(*type_).is_none()) {
+        if judgements.iter().all(|judged| judged.type_ != type_) {
+            let message = "no visit has come this far yet";
+            judgements.push(Judgement::new(type_, None, Reason::Pending, message));
+        }
+    }
+    let mut conditions = conditions(judgements, old, generation, now);
+    for type_ in ConditionType::ALL {
+        let name = type_.to_string();
+        let passing = [ConditionType::Reconciling, ConditionType::Stalled].contains(&type_);
+        if !passing && conditions.iter().all(|new| new.type_ != name) {
+            conditions.extend(old.condition(type_).cloned());
+        }
+    }
+    conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
+    Status {
+        conditions,
+        ..old.clone()
+    }
+}
+
 /// Does a new status say the same as the old one? Conditions that others added do not count.
 pub fn same(old: Option<&Status>, new: &Status) -> bool {
     let Some(old) = old else { return false };
     let mut ours = old.clone();
-    let known = [
-        ConditionType::Ready,
-        ConditionType::Reconciling,
-        ConditionType::Stalled,
-        ConditionType::Available,
-        ConditionType::Degraded,
-        ConditionType::ConfigurationValid,
-        ConditionType::StorageReady,
-        ConditionType::Paused,
-    ]
-    .map(|type_| type_.to_string());
+    let known = ConditionType::ALL.map(|type_| type_.to_string());
     ours.conditions
         .retain(|condition| known.contains(&condition.type_));
     ours.conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
