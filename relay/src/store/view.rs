@@ -280,11 +280,6 @@ impl View {
             .map(|v| u64::from_be_bytes(*v)))
     }
 
-    /// Is the key there?
-    pub fn has(&self, txn: &RoTxn<'_>, index: Index, key: &[u8]) -> heed::Result<bool> {
-        Ok(self.db(index).get(txn, key)?.is_some())
-    }
-
     /// Writes a number under a key.
     pub fn put_number(
         &self,
