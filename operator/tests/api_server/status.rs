@@ -101,6 +101,11 @@ async fn a_spec_that_cannot_be_read_stalls_and_its_neighbour_is_served() {
             })
         })
         .await;
+        eventually("it is told", || async {
+            let told = space.events().await;
+            told.iter().any(|event| event == "InvalidSpec")
+        })
+        .await;
         assert!(!space.has("StatefulSet", "town").await);
         space.town("limits: {queryTime: 1s}").await;
         space.until_built().await;
