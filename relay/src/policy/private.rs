@@ -1,13 +1,10 @@
 //! Kinds whose events only those may see who are named in them (NIP-59).
 
-use crate::wire::Filter;
-
-/// Gift wraps, stored and ephemeral (NIP-59).
-pub const KINDS: [u16; 2] = [1059, 21_059];
+use crate::wire::{Filter, GIFT_WRAPS};
 
 /// Is this kind shown only to those whom the event names?
 pub fn is_private(kind: u16) -> bool {
-    KINDS.contains(&kind)
+    GIFT_WRAPS.contains(&kind)
 }
 
 /// Do all filters ask for nothing but private kinds? Such a REQ is refused; a mixed one is served without them.

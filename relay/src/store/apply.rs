@@ -211,19 +211,29 @@ impl Applying<'_, '_> {
         Ok(())
     }
 
+    /// Deletes a key that still leads to this entry: after a loss, a newer one may have taken the id's or the address's.
+    fn delete(&mut self, index: Index, key: &[u8], value: &[u8]) -> heed::Result<()> {
+        let db = self.view.db(index);
+        let is_shared = matches!(index, Index::Ids | Index::Address);
+        if !is_shared || db.get(self.txn, key)? == Some(value) {
+            db.delete(self.txn, key)?;
+        }
+        Ok(())
+    }
+
     fn remove(
         &mut self,
         dead: &Entry<'_>,
         (reason, time): (Reason, u64),
         frames: &Frames<'_>,
     ) -> heed::Result<()> {
-        if dead.form() != Form::Event || !self.view.holds(self.txn, dead)? {
+        if dead.form() != Form::Event || !self.view.stands(self.txn, dead)? {
             return Ok(());
         }
         let mut result = Ok(());
-        view::each_key(dead, |index, key, _| {
+        view::each_key(dead, |index, key, value| {
             if result.is_ok() {
-                result = self.view.db(index).delete(self.txn, key.get()).map(|_| ());
+                result = self.delete(index, key.get(), value);
             }
         });
         let bytes = dead.padded() as u64;

@@ -43,23 +43,25 @@ pub(super) enum Due {
     All,
 }
 
-/// Compacts what is due.
+/// Compacts what is due. What fails does not keep the others from being tried: they may make the room that it lacks.
 pub(super) fn compact(shared: &Shared, due: Due) -> Result<CompactReport, WriteError> {
     let mut report = CompactReport::default();
+    let mut failed = None;
     for first in candidates(shared, due)? {
         if shared.alarm.is_stopped() && due != Due::All {
             break;
         }
         let before = shared.used();
-        if compact_one(shared, first)? {
-            report.segments += 1;
-            report.freed_bytes += before.saturating_sub(shared.used());
+        match compact_one(shared, first) {
+            Ok(rewritten) => report.segments += u64::from(rewritten),
+            Err(error) => failed = failed.or(Some(error)),
         }
+        report.freed_bytes += before.saturating_sub(shared.used());
     }
-    Ok(report)
+    failed.map_or(Ok(report), Err)
 }
 
-/// First numbers of the segments that are due, the most wasteful first.
+/// First numbers of the segments that are due: sealed ones first, as they need no new segment; then the most wasteful.
 fn candidates(shared: &Shared, due: Due) -> Result<Vec<u64>, ReadError> {
     let now = shared.clock.now();
     let patience = shared.erase_within.load(Ordering::Relaxed) / 4 * 3;
@@ -77,7 +79,8 @@ fn candidates(shared: &Shared, due: Due) -> Result<Vec<u64>, ReadError> {
             Due::All => 0,
         };
         if dead.bytes > 0 && (must || dead.bytes >= share) {
-            candidates.push((u64::MAX - dead.bytes, segment.identity.first));
+            let order = (!segment.is_sealed(), u64::MAX - dead.bytes);
+            candidates.push((order, segment.identity.first));
         }
     }
     candidates.sort_unstable();
@@ -121,7 +124,10 @@ fn compact_one(shared: &Shared, first: u64) -> Result<bool, WriteError> {
         set_aside(shared, &segment, lost)?;
         return Ok(false);
     }
-    let kept = keep(shared, &segment)?;
+    let due = due(shared, first)?;
+    let mut kept = keep(shared, &segment)?;
+    // The sum that made it due is settled even where it counted more than there was.
+    kept.freed.bytes = kept.freed.bytes.max(due.bytes);
     let need = kept.frames.len() as u64;
     let room = shared.space.available(shared.used(), Purpose::Removal);
     if room.map_err(WriteError::io("the file system"))? < need {
@@ -133,6 +139,11 @@ fn compact_one(shared: &Shared, first: u64) -> Result<bool, WriteError> {
         .map_err(WriteError::io(what()))?;
     swap(shared, &segment, kept.freed).map_err(WriteError::io(what()))?;
     Ok(true)
+}
+
+fn due(shared: &Shared, first: u64) -> Result<Dead, ReadError> {
+    let txn = shared.view.read()?;
+    Ok(dead_of(&shared.view, &txn, first)?)
 }
 
 /// Has the writer put a segment's new file in its place.
@@ -156,14 +167,12 @@ pub(super) fn set_aside(
     lost: Vec<(u64, u64)>,
 ) -> Result<(), WriteError> {
     let what = || format!("the damaged {}", segment.path.display());
-    let (_, note) =
-        salvage::set_aside(&shared.dir, segment, lost).map_err(WriteError::io(what()))?;
-    let swapped = shared
-        .proof
-        .demand_rebuild()
-        .and_then(|()| swap(shared, segment, Dead::default()));
+    let demanded = shared.proof.demand_rebuild();
+    let (_, note) = demanded
+        .and_then(|()| salvage::set_aside(&shared.dir, segment, lost))
+        .map_err(WriteError::io(what()))?;
     shared.note(note);
-    swapped.map_err(WriteError::io(what()))
+    swap(shared, segment, Dead::default()).map_err(WriteError::io(what()))
 }
 
 /// What goes into the new file.

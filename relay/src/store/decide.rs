@@ -9,13 +9,13 @@ use super::{
     ticket::Outcome,
     view::{self, Index, View},
 };
-use crate::wire::{Address, EventId, Verified};
+use crate::wire::{Address, Class, EventId, GIFT_WRAPS, Verified};
 use heed::RoTxn;
 use std::{collections::BTreeSet, ops::Bound};
 
-const DELETION: u16 = 5;
+/// A deletion request (NIP-09).
+pub(super) const DELETION: u16 = 5;
 const VANISH: u16 = 62;
-const GIFT_WRAPS: [u16; 2] = [1059, 21059];
 /// Removals in one entry; a larger vanish is spread over entries before it.
 pub(super) const REMOVALS: usize = 4096;
 
@@ -27,6 +27,8 @@ pub(super) enum Decision {
     Accepted {
         before: Vec<Vec<u8>>,
         effects: Vec<u8>,
+        /// Does it take something out of the view?
+        removes: bool,
     },
 }
 
@@ -66,8 +68,14 @@ pub(super) fn decide(look: &Look<'_>, event: &Verified, vanish: bool) -> heed::R
 
 fn accepted(effects: &[Effect]) -> Decision {
     let mut before: Vec<Vec<u8>> = effects.chunks(REMOVALS).map(effect::write).collect();
-    let effects = before.pop().unwrap_or_default();
-    Decision::Accepted { before, effects }
+    let effects_of_event = before.pop().unwrap_or_default();
+    Decision::Accepted {
+        before,
+        removes: effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Remove(..))),
+        effects: effects_of_event,
+    }
 }
 
 enum Replacement {
@@ -212,7 +220,10 @@ impl<'a> Look<'a> {
         else {
             return Ok(());
         };
-        if !matches!(named.kind, 0 | 3 | 10_000..20_000 | 30_000..40_000) {
+        if !matches!(
+            Class::of(named.kind),
+            Class::Replaceable | Class::Addressable
+        ) {
             return Ok(());
         }
         let address = keys::address(named.kind, named.pubkey.as_bytes(), &named.d);
@@ -239,9 +250,9 @@ impl<'a> Look<'a> {
         })?;
         let mut tag = Vec::new();
         keys::write_tag(&mut tag, b'p', &event.pubkey().to_string());
-        let tag = SmallKey::of(&[&keys::tag_prefix(&tag)]);
+        let tag = SmallKey::of(&[&keys::wrap_prefix(&tag)]);
         self.each(Index::Tag, &tag, u64::MAX, |entry| {
-            if GIFT_WRAPS.contains(&entry.kind()) && is_tagged(entry, b'p', pubkey) {
+            if is_tagged(entry, b'p', pubkey) {
                 gone.insert(entry.number());
             }
         })?;

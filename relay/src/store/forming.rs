@@ -26,14 +26,6 @@ pub(super) enum Job {
 }
 
 impl Job {
-    /// May it use the reserve?
-    pub fn frees(&self) -> bool {
-        match self {
-            Self::Event(ticket) => ticket.vanish || ticket.event.kind() == 5,
-            Self::Remove(_) => true,
-        }
-    }
-
     /// Bytes of its text.
     pub fn bytes(&self) -> usize {
         match self {
@@ -41,6 +33,11 @@ impl Job {
             Self::Remove(_) => 0,
         }
     }
+}
+
+/// Is it a request to delete or to vanish? If it removes something, it may use the reserve.
+fn frees(ticket: &Ticket) -> bool {
+    ticket.vanish || ticket.event.kind() == decide::DELETION
 }
 
 /// What became of a job.
@@ -97,7 +94,7 @@ pub(super) struct Forming<'a> {
 impl Forming<'_> {
     /// Decides about one job and applies what it brings.
     pub fn job(&mut self, job: &Job, purpose: Purpose) -> Result<Done, Stop> {
-        let welcome = purpose == Purpose::Ordinary || job.frees();
+        let welcome = purpose == Purpose::Ordinary;
         match job {
             Job::Event(ticket) => self.event(ticket, welcome).map(Done::Event),
             Job::Remove(removing) => self.remove(removing).map(Done::Removed),
@@ -121,8 +118,12 @@ impl Forming<'_> {
         };
         let (before, effects) = match decide::decide(&look, &ticket.event, ticket.vanish)? {
             Decision::Refused(outcome) => return Ok(outcome),
-            Decision::Accepted { .. } if !welcome => return Ok(Outcome::Failed(Failure::Full)),
-            Decision::Accepted { before, effects } => (before, effects),
+            Decision::Accepted { removes, .. } if !(welcome || (removes && frees(ticket))) => {
+                return Ok(Outcome::Failed(Failure::Full));
+            }
+            Decision::Accepted {
+                before, effects, ..
+            } => (before, effects),
         };
         for effects in before {
             self.add(|out, stamp| entry::write_removal(out, stamp, &effects))?;
@@ -161,7 +162,7 @@ impl Forming<'_> {
             Doomed::Numbers(numbers) => {
                 for number in numbers {
                     if let Some(entry) = frames.get(*number)
-                        && self.shared.view.holds(&self.txn, &entry)?
+                        && self.shared.view.stands(&self.txn, &entry)?
                     {
                         doom(entry);
                     }

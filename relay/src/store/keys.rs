@@ -74,6 +74,16 @@ pub(super) fn write_tags<'t>(out: &mut Vec<u8>, tags: impl Iterator<Item = (u8, 
     }
 }
 
+/// No tag has this letter: the wraps of a recipient stand under it a second time, so that its vanishing finds them alone.
+const WRAP: u8 = 0;
+
+/// Nine bytes under which the view files the recipient of a gift wrap.
+pub(super) fn wrap_prefix(recipient: TagKey<'_>) -> [u8; 9] {
+    let mut prefix = tag_prefix(recipient);
+    prefix[0] = WRAP;
+    prefix
+}
+
 /// Nine bytes under which the view files a tag: its letter and eight bytes of its value.
 pub(super) fn tag_prefix(tag: TagKey<'_>) -> [u8; 9] {
     let mut prefix = [0; 9];

@@ -31,7 +31,10 @@ impl Format {
         let what = || path.display().to_string();
         let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::make(&path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                refuse_orphans(dir).map_err(OpenError::io(what()))?;
+                return Self::make(&path);
+            }
             Err(error) => return Err(OpenError::io(what())(error)),
         };
         let format: Self = serde_json::from_slice(&text)
@@ -44,6 +47,9 @@ impl Format {
                 known: FORMAT,
             });
         }
+        u128::from_str_radix(&format.store_id, 16)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+            .map_err(OpenError::io(format!("storeId in {}", what())))?;
         Ok(format)
     }
 
@@ -65,6 +71,19 @@ impl Format {
             .unwrap_or(0)
             .to_be_bytes()
     }
+}
+
+/// A log without its `FORMAT` is a copy that is not whole: to give it a new identity would set all of it aside.
+fn refuse_orphans(dir: &Path) -> io::Result<()> {
+    for file in fs::read_dir(dir.join("log"))? {
+        if file?.path().extension().is_some_and(|e| e == "seg") {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the file is missing beside a log: restore it from where the log came from",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// What the files say about the view.

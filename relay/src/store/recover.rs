@@ -6,6 +6,7 @@
 use super::{
     apply::{self, Frames},
     effect::Reason,
+    entry,
     error::OpenError,
     files,
     lock::Lock,
@@ -144,17 +145,24 @@ fn first_of(path: &Path) -> Option<u64> {
     path.file_stem()?.to_str()?.parse().ok()
 }
 
+/// A number that no entry of an unreadable file can have reached: none is given out twice.
+fn numbers_end(path: &Path) -> Option<u64> {
+    let size = fs::metadata(path).ok()?.len();
+    Some(first_of(path)? + size / entry::HEAD as u64 + 1)
+}
+
 impl Starting<'_> {
     /// Opens all segments; cuts a torn tail, seals what should be sealed, sets aside what is damaged.
     fn find(&self) -> io::Result<Found> {
         let paths = segment_paths(self.log_dir)?;
         let mut segments: Vec<Arc<Segment>> = Vec::new();
-        let mut damaged = false;
+        let (mut damaged, mut lost_upto) = (false, 0);
         let mut position = None;
         for (at, path) in paths.iter().enumerate() {
             let next = paths.get(at + 1).and_then(|next| first_of(next));
             let Some(segment) = self.open_segment(path, next)? else {
                 damaged = true;
+                lost_upto = next.or_else(|| numbers_end(path)).unwrap_or(0);
                 continue;
             };
             if segment.is_sealed() {
@@ -167,7 +175,7 @@ impl Starting<'_> {
             }
             let count = walk.offsets.len();
             let reached = segment.identity.first + count as u64;
-            match (walk.tail, next) {
+            match (&walk.tail, next) {
                 (Tail::Damaged, _) => {
                     damaged = true;
                     segments.push(self.set_aside(&segment, next)?);
@@ -181,14 +189,14 @@ impl Starting<'_> {
                     segments.push(Arc::new(Segment::open(path)?));
                 }
                 (tail, None) => {
-                    if tail == Tail::Torn {
+                    if *tail == Tail::Torn {
                         tracing::warn!(
                             number = reached,
                             "a torn group at the end of the log was cut; nothing in it was answered"
                         );
                         files::write_zeros(&segment, walk.end..segment.size())?;
-                        segment.sync()?;
                     }
+                    salvage::settle(&segment, &walk)?;
                     position = Some(Position {
                         active: Arc::clone(&segment),
                         end: walk.end,
@@ -200,7 +208,7 @@ impl Starting<'_> {
         }
         let position = match position {
             Some(position) => position,
-            None => self.new_active(&mut segments)?,
+            None => self.new_active(&mut segments, lost_upto)?,
         };
         Ok(Found {
             segments,
@@ -211,10 +219,13 @@ impl Starting<'_> {
 
     fn open_segment(&self, path: &Path, next: Option<u64>) -> io::Result<Option<Arc<Segment>>> {
         let opened = Segment::open(path).and_then(|segment| {
-            let fits = segment.identity.store == self.store
-                && Some(segment.identity.first) == first_of(path);
+            if segment.identity.store != self.store {
+                let what = format!("{} belongs to another store", path.display());
+                return Err(io::Error::other(what));
+            }
+            let fits = Some(segment.identity.first) == first_of(path);
             fits.then_some(segment)
-                .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "another store's"))
+                .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "of another number"))
         });
         match opened {
             Ok(segment) => Ok(Some(Arc::new(segment))),
@@ -228,11 +239,12 @@ impl Starting<'_> {
 
     /// A file without a readable header: all its numbers are lost.
     fn set_whole_aside(&self, path: &Path, next: Option<u64>) -> io::Result<()> {
+        self.proof.demand_rebuild()?;
         let aside = self.options.dir.join(salvage::QUARANTINE);
         fs::create_dir_all(&aside)?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let lost = first_of(path)
-            .zip(next)
+            .zip(next.or_else(|| numbers_end(path)))
             .map(|(first, next)| (first, next - 1));
         let note = Quarantine {
             file: format!("{}/{name}.seg", salvage::QUARANTINE),
@@ -246,6 +258,7 @@ impl Starting<'_> {
     }
 
     fn set_aside(&self, segment: &Segment, next: Option<u64>) -> io::Result<Arc<Segment>> {
+        self.proof.demand_rebuild()?;
         let last = salvage::entries(segment, super::segment::HEADER)
             .map(|(_, entry)| entry.number() + 1)
             .max();
@@ -254,10 +267,11 @@ impl Starting<'_> {
         Ok(salvage::set_aside(&self.options.dir, segment, lost)?.0)
     }
 
-    fn new_active(&self, segments: &mut Vec<Arc<Segment>>) -> io::Result<Position> {
+    fn new_active(&self, segments: &mut Vec<Arc<Segment>>, lost_upto: u64) -> io::Result<Position> {
         let next = segments.last().map_or(1, |last| {
             last.identity.first + last.sealed_count().unwrap_or(0) as u64
         });
+        let next = next.max(lost_upto);
         let used = segments.iter().map(|s| s.size() as u64).sum();
         let usual = self.space.segment_size(Purpose::Ordinary)?;
         let size = if self.space.available(used, Purpose::Ordinary)? >= usual {

@@ -68,6 +68,22 @@ pub(super) fn walk(segment: &Segment) -> Walk {
     }
 }
 
+/// Writes the last whole group again and syncs: a process that died in its sync left it in memory only, and a sync that
+/// failed does not write it later. Whoever finds it from here on finds it on the disk.
+pub(super) fn settle(segment: &Segment, walk: &Walk) -> io::Result<()> {
+    let last = walk
+        .offsets
+        .last()
+        .and_then(|at| segment.bytes().get(*at..));
+    let group = last
+        .and_then(|bytes| Entry::read_checked(bytes, segment.identity.id))
+        .map(|entry| (entry.group() - segment.identity.first) as usize);
+    if let Some(start) = group.and_then(|group| walk.offsets.get(group)) {
+        segment.write(&segment.bytes()[*start..walk.end].to_vec(), *start)?;
+    }
+    segment.sync()
+}
+
 /// The first byte from `at` on that is not zero.
 fn skip_zeros(bytes: &[u8], at: usize) -> usize {
     const BLOCK: [u8; 4096] = [0; 4096];

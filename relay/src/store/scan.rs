@@ -371,16 +371,15 @@ impl Query {
             let Some(first) = first else {
                 return Ok(Step::Done { cut: self.cut });
             };
+            let is_current = slice.is_current(&first)?;
+            let entry = slice.entry(first.number).filter(|_| is_current);
             for stream in &mut self.streams {
                 if stream.next.is_some_and(|next| next.number == first.number) {
                     stream.next = None;
-                    stream.left = stream.left.saturating_sub(1);
+                    stream.left -= u64::from(entry.is_some() && stream.left > 0);
                 }
             }
-            if !slice.is_current(&first)? {
-                continue;
-            }
-            let Some(entry) = slice.entry(first.number) else {
+            let Some(entry) = entry else {
                 continue;
             };
             if out(&Row(entry)).is_break() {

@@ -8,6 +8,7 @@ use super::{
     keys::{self, Rank, SmallKey},
     map,
 };
+use crate::wire::GIFT_WRAPS;
 use heed::{CommitOrAbort, Database, Env, MdbError, RoTxn, RwTxn, WithoutTls, types::Bytes};
 use rustix::fs::{FallocateFlags, fallocate};
 use std::{
@@ -17,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         PoisonError, RwLock, RwLockReadGuard,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -99,6 +100,9 @@ pub(super) const EVENTS: &[u8] = b"events";
 /// Log bytes of the events in the view.
 pub(super) const LIVE_BYTES: &[u8] = b"live";
 
+/// Bytes of LMDB's table of readers, which is written through a map too.
+const LOCK_BYTES: u64 = 64 << 10;
+
 /// By this key an operator forbids an id to come back; no signer has it.
 pub(super) const ORDERED: [u8; 32] = [0xff; 32];
 
@@ -147,6 +151,10 @@ pub(super) fn each_key(entry: &Entry<'_>, mut f: impl FnMut(Index, SmallKey, &[u
     for tag in entry.tags() {
         let prefix = keys::tag_prefix(tag);
         f(Index::Tag, SmallKey::ranked(prefix, &rank), &[]);
+        if GIFT_WRAPS.contains(&kind) && tag[0] == b'p' {
+            let prefix = keys::wrap_prefix(tag);
+            f(Index::Tag, SmallKey::ranked(prefix, &rank), &[]);
+        }
     }
     if let Some(address) = entry.address() {
         f(Index::Address, SmallKey::of(&[address]), &number);
@@ -167,6 +175,8 @@ pub(super) struct View {
     file: File,
     size: AtomicUsize,
     resizing: RwLock<()>,
+    /// A resize failed and left LMDB without its map: no transaction may be opened any more.
+    unmapped: AtomicBool,
 }
 
 /// A read transaction, and the promise that the map stays where it is while it lives.
@@ -208,6 +218,12 @@ impl View {
         let path = data_file(dir);
         let length = fs::metadata(&path).map_or(0, |meta| meta.len() as usize);
         let size = size.max(length).next_multiple_of(1 << 16);
+        let locks = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(dir.join("lock.mdb"))?;
+        fallocate(&locks, FallocateFlags::empty(), 0, LOCK_BYTES).map_err(io::Error::from)?;
         let env = map::open_env(dir, size)?;
         let file = File::options().read(true).write(true).open(&path)?;
         fallocate(&file, FallocateFlags::empty(), 0, size as u64).map_err(io::Error::from)?;
@@ -226,6 +242,7 @@ impl View {
             file,
             size: AtomicUsize::new(size),
             resizing: RwLock::new(()),
+            unmapped: AtomicBool::new(false),
         })
     }
 
@@ -242,6 +259,7 @@ impl View {
     /// Opens a read transaction; keep it short, it holds back pages and growth.
     pub fn read(&self) -> heed::Result<Reading<'_>> {
         let shared = self.resizing.read().unwrap_or_else(PoisonError::into_inner);
+        self.check_mapped()?;
         Ok(Reading {
             txn: self.env.read_txn()?,
             _shared: shared,
@@ -250,7 +268,20 @@ impl View {
 
     /// Opens the write transaction; the writer thread alone does.
     pub fn write(&self) -> heed::Result<RwTxn<'_>> {
+        self.check_mapped()?;
         self.env.write_txn()
+    }
+
+    /// Is it gone for good? See [`View::grow`].
+    pub fn is_unmapped(&self) -> bool {
+        self.unmapped.load(Ordering::Relaxed)
+    }
+
+    fn check_mapped(&self) -> heed::Result<()> {
+        if self.is_unmapped() {
+            return Err(io::Error::other("the view lost its map when it was to grow").into());
+        }
+        Ok(())
     }
 
     /// Allocates up to `size` bytes, then maps them. Waits for the slices that are running. No transaction of the
@@ -262,7 +293,9 @@ impl View {
             .resizing
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        map::resize_env(&self.env, size, &alone)?;
+        let resized = map::resize_env(&self.env, size, &alone);
+        self.unmapped.store(resized.is_err(), Ordering::Relaxed);
+        resized?;
         self.size.store(size, Ordering::Relaxed);
         Ok(())
     }
@@ -270,6 +303,13 @@ impl View {
     /// Forces everything to the disk: only for CLEAN.
     pub fn force_sync(&self) -> heed::Result<()> {
         self.env.force_sync()
+    }
+
+    /// Does the view lead to this entry? Unlike its id, its rank is its own.
+    pub fn stands(&self, txn: &RoTxn<'_>, entry: &Entry<'_>) -> heed::Result<bool> {
+        let rank = Rank::of(entry).bytes();
+        let key = SmallKey::ranked([], &rank);
+        Ok(self.db(Index::Created).get(txn, key.get())?.is_some())
     }
 
     /// The number under a key.

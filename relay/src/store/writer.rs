@@ -181,7 +181,7 @@ impl Writer {
                 },
             );
         }
-        let mut purpose = Purpose::Ordinary;
+        let mut purpose = self.purpose();
         loop {
             let stop = match self.attempt(jobs, purpose) {
                 Ok(written) => {
@@ -220,6 +220,17 @@ impl Writer {
         }
     }
 
+    /// Once the volume was full, what the reserve gave is kept for removals until there is room for ordinary events again.
+    fn purpose(&self) -> Purpose {
+        let (space, used) = (&self.shared.space, self.shared.used());
+        let has_room = || space.available(used, Purpose::Ordinary).unwrap_or(0) > 0;
+        if space.is_full() && !has_room() {
+            self.shared.alarm.hurry();
+            return Purpose::Removal;
+        }
+        Purpose::Ordinary
+    }
+
     fn demand_rebuild(&self) {
         if let Err(error) = self.shared.proof.demand_rebuild() {
             tracing::error!(%error, "the mark that demands a rebuild could not be written");
@@ -242,6 +253,11 @@ impl Writer {
         };
         match shared.view.grow(next as usize) {
             Ok(()) => true,
+            Err(error) if shared.view.is_unmapped() => {
+                tracing::error!(%error, "the view lost its map");
+                shared.fail("the view could not be mapped again after it grew");
+                false
+            }
             Err(error) => {
                 tracing::warn!(%error, "no room for the view to grow");
                 false

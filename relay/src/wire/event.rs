@@ -33,6 +33,9 @@ pub struct Unreadable {
     pub verdict: Verdict,
 }
 
+/// Gift wraps, stored and ephemeral (NIP-59): signed by throw-away keys, meant for those whom `p` names.
+pub const GIFT_WRAPS: [u16; 2] = [1059, 21_059];
+
 /// How a relay keeps an event, by its kind (NIP-01, "Kinds").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {

@@ -28,7 +28,7 @@ pub mod verified;
 mod tests;
 
 pub use address::Address;
-pub use event::{Class, Event, Unreadable};
+pub use event::{Class, Event, GIFT_WRAPS, Unreadable};
 pub use filter::Filter;
 pub use frame::{ClientMessage, FrameLimits, Refusal};
 pub use id::{EventId, PublicKey};
