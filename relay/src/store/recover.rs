@@ -160,9 +160,9 @@ impl Starting<'_> {
         let mut position = None;
         for (at, path) in paths.iter().enumerate() {
             let next = paths.get(at + 1).and_then(|next| first_of(next));
-            let Some(segment) = self.open_segment(path, next)? else {
-                damaged = true;
-                lost_upto = next.or_else(|| numbers_end(path)).unwrap_or(0);
+            let end = next.or_else(|| numbers_end(path));
+            let Some(segment) = self.open_segment(path, end)? else {
+                (damaged, lost_upto) = (true, end.unwrap_or(0));
                 continue;
             };
             if segment.is_sealed() {
@@ -217,7 +217,7 @@ impl Starting<'_> {
         })
     }
 
-    fn open_segment(&self, path: &Path, next: Option<u64>) -> io::Result<Option<Arc<Segment>>> {
+    fn open_segment(&self, path: &Path, end: Option<u64>) -> io::Result<Option<Arc<Segment>>> {
         let opened = Segment::open(path).and_then(|segment| {
             if segment.identity.store != self.store {
                 let what = format!("{} belongs to another store", path.display());
@@ -230,7 +230,7 @@ impl Starting<'_> {
         match opened {
             Ok(segment) => Ok(Some(Arc::new(segment))),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                self.set_whole_aside(path, next)?;
+                self.set_whole_aside(path, end)?;
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -238,14 +238,12 @@ impl Starting<'_> {
     }
 
     /// A file without a readable header: all its numbers are lost.
-    fn set_whole_aside(&self, path: &Path, next: Option<u64>) -> io::Result<()> {
+    fn set_whole_aside(&self, path: &Path, end: Option<u64>) -> io::Result<()> {
         self.proof.demand_rebuild()?;
         let aside = self.options.dir.join(salvage::QUARANTINE);
         fs::create_dir_all(&aside)?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let lost = first_of(path)
-            .zip(next.or_else(|| numbers_end(path)))
-            .map(|(first, next)| (first, next - 1));
+        let lost = first_of(path).zip(end).map(|(first, end)| (first, end - 1));
         let note = Quarantine {
             file: format!("{}/{name}.seg", salvage::QUARANTINE),
             lost: lost.into_iter().collect(),

@@ -129,6 +129,12 @@ fn an_old_version_does_not_come_back_because_the_entry_that_replaced_it_was_lost
     let newest = event(1, NOW + 2, 0, &[], "profile number 2.");
     submit(&store, &newest);
     assert_eq!(ids(&store, &["{}"]), [newest.id()]);
+    let older = event(1, NOW + 1, 0, &[], "another profile of that time.");
+    assert_eq!(
+        submit(&store, &older),
+        Outcome::Superseded,
+        "what was removed did not take the newest one's address along"
+    );
 }
 
 #[test]
@@ -205,6 +211,45 @@ fn a_format_from_the_future_is_refused_and_nothing_is_touched() {
     );
     fs::write(&path, text).unwrap();
     assert_eq!(place.open().status().start, "Empty");
+}
+
+#[test]
+fn a_log_without_its_format_is_refused_and_nothing_is_set_aside() {
+    let place = Place::new();
+    let store = place.open();
+    stored(&store, &event(1, NOW, 1, &[], "kept"));
+    store.close();
+    let path = place.dir.path().join("FORMAT");
+    let text = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let refused = Store::open(place.options()).unwrap_err().to_string();
+    assert!(refused.contains("FORMAT"), "{refused}");
+    assert!(!place.dir.path().join("quarantine").exists());
+    let foreign = br#"{"format":1,"storeId":"000000000000000000000000000000aa"}"#;
+    fs::write(&path, foreign).unwrap();
+    let refused = Store::open(place.options()).unwrap_err();
+    assert!(!place.dir.path().join("quarantine").exists(), "{refused}");
+    fs::write(&path, text).unwrap();
+    assert_eq!(count(&place.open(), &["{}"]), 1);
+}
+
+#[test]
+fn numbers_of_an_unreadable_newest_segment_are_not_given_twice() {
+    let place = Place::new();
+    let store = place.open();
+    for note in notes(0..5) {
+        stored(&store, &note);
+    }
+    store.close();
+    let log = &segments(place.dir.path())[0];
+    let mut bytes = fs::read(log).unwrap();
+    bytes[3] ^= 1;
+    fs::write(log, bytes).unwrap();
+    let store = place.open();
+    let lost = store.status().quarantined[0].lost[0];
+    assert!(lost.0 == 1 && lost.1 >= 5, "{lost:?}");
+    stored(&store, &event(1, NOW, 1, &[], "after the loss"));
+    assert!(store.committed().get() > lost.1);
 }
 
 #[test]
