@@ -79,7 +79,8 @@ pub(super) fn settle(segment: &Segment, walk: &Walk) -> io::Result<()> {
         .and_then(|bytes| Entry::read_checked(bytes, segment.identity.id))
         .map(|entry| (entry.group() - segment.identity.first) as usize);
     if let Some(start) = group.and_then(|group| walk.offsets.get(group)) {
-        segment.write(&segment.bytes()[*start..walk.end].to_vec(), *start)?;
+        let bytes = segment.bytes()[*start..walk.end].to_vec(); // not out of the map of the file that is written
+        segment.write(&bytes, *start)?;
     }
     segment.sync()
 }
