@@ -115,7 +115,7 @@ read_back "$WORK/stored"
 compare_with_source
 offered=$(wc -l <"$EVENTS_FILE")
 stored=$(wc -l <"$WORK/stored")
-echo "$stored of $offered events are stored, each byte for byte as it came" | indent
+echo "$stored of $offered events are stored, each byte for byte as it came; the others were refused, replaced by newer versions or deleted" | indent
 [ "$stored" -gt 0 ] || { echo "nothing is stored" >&2; exit 1; }
 
 step "killing the pod"
