@@ -59,24 +59,28 @@ read_back() { # file: every stored event, one a line, in a fixed order
   "$RELAY_BINARY" export --from "$URL" | LC_ALL=C sort >"$1"
 }
 
-# Every stored line must be, byte for byte, a line of the file; what is not stored was refused, and import said why.
+# What is stored must be, byte for byte, what the NIPs say that a relay keeps of the file: no line less, no line more.
 compare_with_source() {
-  LC_ALL=C sort -u "$EVENTS_FILE" >"$WORK/source"
-  LC_ALL=C comm -23 "$WORK/stored" "$WORK/source" >"$WORK/foreign"
-  if [ -s "$WORK/foreign" ]; then
-    echo "stored, but not byte for byte as imported:" >&2
-    head -3 "$WORK/foreign" >&2
+  e2e/expected.py "$EVENTS_FILE" | LC_ALL=C sort >"$WORK/expected"
+  if ! cmp -s "$WORK/expected" "$WORK/stored"; then
+    echo "the relay's events differ from what it should keep of $EVENTS_FILE (< missing, > unexpected):" >&2
+    diff "$WORK/expected" "$WORK/stored" | cut -c1-200 | head -5 >&2
     exit 1
   fi
 }
 
-pod_uid() { k get pod "$NAME-0" --ignore-not-found -o jsonpath='{.metadata.uid}'; }
+pod_life() { k get pod "$NAME-0" --ignore-not-found -o jsonpath='{.metadata.uid} {.status.containerStatuses[0].restartCount}'; }
 
-kill_the_pod() { # and waits until another one is ready in its place
-  local killed
-  killed=$(pod_uid)
-  k delete pod "$NAME-0" --grace-period=0 --force >/dev/null 2>&1
-  until [ -n "$(pod_uid)" ] && [ "$(pod_uid)" != "$killed" ]; do sleep 0.2; done
+kill_the_pod() { # SIGKILL where the node is ours; elsewhere a forced delete must do. Waits until it is ready again
+  local former
+  former=$(pod_life)
+  if [ -n "${E2E_LOCAL:-}" ]; then
+    e2e/cluster/kill-container.sh "$NAMESPACE" "$NAME-0"
+  else
+    echo "not this machine's cluster: a forced delete, which is a stop within two seconds, instead of SIGKILL" | indent
+    k delete pod "$NAME-0" --grace-period=0 --force >/dev/null 2>&1
+  fi
+  until [ -n "$(pod_life)" ] && [ "$(pod_life)" != "$former" ]; do sleep 0.2; done
   k wait --for=condition=Ready "pod/$NAME-0" --timeout=180s >/dev/null
 }
 
@@ -115,10 +119,9 @@ read_back "$WORK/stored"
 compare_with_source
 offered=$(wc -l <"$EVENTS_FILE")
 stored=$(wc -l <"$WORK/stored")
-echo "$stored of $offered events are stored, each byte for byte as it came; the others were refused, replaced by newer versions or deleted" | indent
-[ "$stored" -gt 0 ] || { echo "nothing is stored" >&2; exit 1; }
+echo "$stored of $offered events are stored, byte for byte: all that a relay keeps (the rest were replaced by newer versions, or expired)" | indent
 
-step "killing the pod"
+step "killing the relay in its pod with SIGKILL"
 began=$(date +%s%N)
 kill_the_pod
 wait_until_ready
@@ -126,7 +129,7 @@ back_time=$(seconds_since "$began")
 forward
 read_back "$WORK/after"
 cmp "$WORK/stored" "$WORK/after"
-echo "a new pod serves the same $stored events" | indent
+echo "it serves the same $stored events" | indent
 
 cat <<TEXT
 

@@ -27,7 +27,7 @@ pod_tests() { cargo test --locked --workspace "${FEATURES[@]}" --no-fail-fast --
 
 # The test runner's own lines, without the crates that have no tests.
 summary() {
-  grep -E '^test .* FAILED$' "$OUTPUT" || true
+  grep -E '^test .* FAILED$|left out: ' "$OUTPUT" | sort -u || true
   grep -E '^ +(Running|Doc-tests)|^test result' "$OUTPUT" | awk '/^test result/ {if (!/ 0 passed; 0 failed/) {print name; print} next} {name = $0}'
 }
 

@@ -21,3 +21,10 @@ pub mod relay;
 pub mod scene;
 pub mod schema;
 pub mod socket;
+
+/// Says that a test is left out and why. Past libtest, which keeps what passing tests print to itself.
+pub fn left_out(why: &str) {
+    use std::io::Write;
+    // A terminal that is gone must not fail the suite.
+    let _ = writeln!(std::io::stderr(), "left out: {why}");
+}

@@ -4,10 +4,11 @@ use crate::{
     objects::{PATIENCE, eventually},
     scene::Scene,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::{Api, api::DeleteParams};
 use std::net::{IpAddr, SocketAddr};
+use tokio::process::Command;
 
 impl Scene {
     /// The pods of this namespace.
@@ -15,30 +16,38 @@ impl Scene {
         Api::namespaced(self.cluster.client.clone(), &self.namespace)
     }
 
-    /// Ends the pod's processes at once, as a lost node or the OOM killer would, and says which pod it was.
-    pub async fn kill_pod(&self, name: &str) -> Result<String> {
-        let uid = uid(&self.pods().get(name).await?)?;
-        self.pods()
-            .delete(name, &DeleteParams::default().grace_period(0))
-            .await?;
-        Ok(uid)
+    /// Ends the pod's process by SIGKILL, as the OOM killer would, and says which life of the pod that was. On a cluster whose node is not ours a
+    /// forced delete must do: a SIGTERM with two seconds.
+    pub async fn kill_pod(&self, name: &str) -> Result<Life> {
+        let life = Life::of(&self.pods().get(name).await?)?;
+        if self.cluster.local {
+            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/kill-container.sh");
+            let args = [self.namespace.as_str(), name];
+            let killed = Command::new(script).args(args).output().await?;
+            let said = String::from_utf8_lossy(&killed.stderr);
+            ensure!(killed.status.success(), "{script}: {said}");
+        } else {
+            let at_once = DeleteParams::default().grace_period(0);
+            self.pods().delete(name, &at_once).await?;
+        }
+        Ok(life)
     }
 
     /// Asks the pod to go, as a rollout or a node drain does.
-    pub async fn delete_pod(&self, name: &str) -> Result<String> {
-        let uid = uid(&self.pods().get(name).await?)?;
+    pub async fn delete_pod(&self, name: &str) -> Result<Life> {
+        let life = Life::of(&self.pods().get(name).await?)?;
         self.pods().delete(name, &DeleteParams::default()).await?;
-        Ok(uid)
+        Ok(life)
     }
 
-    /// Waits for a ready pod of this name that is not the one with `former_uid`.
-    pub async fn wait_for_successor(&self, name: &str, former_uid: &str) -> Result<Pod> {
+    /// Waits for a ready pod of this name in another life than `former`.
+    pub async fn wait_for_successor(&self, name: &str, former: &Life) -> Result<Pod> {
         eventually(
             &format!("a ready successor of pod {name}"),
             PATIENCE,
             async || {
                 let pod = self.pods().get(name).await?;
-                Ok((uid(&pod)? != former_uid && is_ready(&pod)).then_some(pod))
+                Ok((Life::of(&pod)? != *former && is_ready(&pod)).then_some(pod))
             },
         )
         .await
@@ -82,8 +91,25 @@ impl Scene {
     }
 }
 
-fn uid(pod: &Pod) -> Result<String> {
-    pod.metadata.uid.clone().context("a pod without uid")
+/// One run of a pod's container.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Life {
+    uid: String,
+    restarts: i32,
+}
+
+impl Life {
+    fn of(pod: &Pod) -> Result<Self> {
+        let statuses = pod
+            .status
+            .as_ref()
+            .and_then(|status| status.container_statuses.as_deref());
+        let restarts = statuses.unwrap_or_default().first();
+        Ok(Self {
+            uid: pod.metadata.uid.clone().context("a pod without uid")?,
+            restarts: restarts.map_or(0, |status| status.restart_count),
+        })
+    }
 }
 
 fn is_ready(pod: &Pod) -> bool {

@@ -67,6 +67,13 @@ async fn a_pod_killed_while_it_writes_has_every_promised_event_afterwards() -> R
                 promised.len()
             );
             scene.wait_for_successor(&relay.pod(), &killed?).await?;
+            if scene.cluster.local {
+                let logs = scene.logs(&relay.pod()).await?;
+                ensure!(
+                    logs.contains(r#""start":"Replayed""#),
+                    "round {round}: the log's tail was not replayed, so nothing was killed: {logs}"
+                );
+            }
             let missing = missing(&relay, &promised).await?;
             ensure!(
                 missing.is_empty(),

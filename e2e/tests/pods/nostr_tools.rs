@@ -8,7 +8,7 @@ use tokio::process::Command;
 #[tokio::test]
 async fn nostr_tools_publishes_reads_back_and_hears_live_events() -> Result<()> {
     if !Cluster::connect().await?.local {
-        eprintln!("left out: nostr-tools dials the Service, and the host has no route to it");
+        nostr_fleet_e2e::left_out("nostr-tools dials the Service, and the host has no route to it");
         return Ok(());
     }
     scene("npm", async |scene| {

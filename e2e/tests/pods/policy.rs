@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 async fn enforced() -> Result<bool> {
     let local = Cluster::connect().await?.local;
     if !local {
-        eprintln!("left out: only the local cluster is known to enforce NetworkPolicy");
+        nostr_fleet_e2e::left_out("only the local cluster is known to enforce NetworkPolicy");
     }
     Ok(local)
 }

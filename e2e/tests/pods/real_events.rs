@@ -122,7 +122,7 @@ fn is_right(line: &Line, verdict: &Verdict, survives: bool) -> bool {
 #[tokio::test]
 async fn real_events_are_judged_rightly_and_read_back_byte_for_byte() -> Result<()> {
     let Some(texts) = real_events()? else {
-        eprintln!("left out: EVENTS names no file of real events");
+        nostr_fleet_e2e::left_out("EVENTS names no file of real events");
         return Ok(());
     };
     let lines = texts

@@ -279,7 +279,10 @@ async fn open(
         OnCommit::tell(move |took| metrics.commit_duration.observe(took.as_secs_f64()));
     let opened = tokio::task::spawn_blocking(move || Store::open(options)).await;
     let opened = opened.map_err(|panic| ServeError::Threads(io::Error::other(panic)))?;
-    opened.map_err(ServeError::Store)
+    let store = opened.map_err(ServeError::Store)?;
+    let status = store.status();
+    tracing::info!(start = %status.start, events = status.events, committed = status.committed, "the store is open");
+    Ok(store)
 }
 
 fn limit(store: &Store, hot: &Hot) {
