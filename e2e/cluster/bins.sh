@@ -1,8 +1,8 @@
 #!/bin/bash
 # usage: bins.sh [MODULE…]
-# Builds the cluster's binaries, or those of the named modules of tools/, into $CLUSTER_BIN and the CNI plugins beside them, from the Go modules pinned in tools/ (versions and checksums
-# stand there); runc and the network tools are Debian packages. 9 minutes on 2 idle cores from nothing. A stamp per module names what is there, so that an
-# equal set is not built again and a changed module builds alone.
+# Builds the cluster's binaries, or those of the named modules of tools/, into $CLUSTER_BIN and the CNI plugins beside them. The Go modules in tools/
+# pin versions and checksums; runc and the network tools are Debian packages. 9 minutes on 2 idle cores from nothing. A stamp per module names what is
+# there, so that an equal set is not built again and a changed module builds alone.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 . "$HERE/prerequisites.sh"
