@@ -51,6 +51,15 @@ forward() { # again after each kill: forwarding ends with the pod
 
 wait_until_ready() { k wait --for=condition=Ready "nrelay/$NAME" --timeout=180s >/dev/null; }
 
+wait_until_reachable() { # kube-proxy hears of a ready pod a moment after we do
+  local tries=0
+  until "$RELAY_BINARY" health "$URL" --timeout 2s >/dev/null 2>"$WORK/health"; do
+    tries=$((tries + 1))
+    if [ $tries = 30 ]; then cat "$WORK/health" >&2; exit 1; fi
+    sleep 0.2
+  done
+}
+
 import_events() { # exit code 3: some lines were refused, and the report says why (real events expire, or are replaced)
   "$RELAY_BINARY" import "$EVENTS_FILE" --to "$URL" || [ $? = 3 ]
 }
@@ -110,6 +119,7 @@ step "events in, over WebSocket"
 EVENTS_FILE=$(make_events)
 forward
 URL=$(relay_url)
+wait_until_reachable
 began=$(date +%s%N)
 import_events
 import_time=$(seconds_since "$began")
@@ -127,6 +137,7 @@ kill_the_pod
 wait_until_ready
 back_time=$(seconds_since "$began")
 forward
+wait_until_reachable
 read_back "$WORK/after"
 cmp "$WORK/stored" "$WORK/after"
 echo "it serves the same $stored events" | indent

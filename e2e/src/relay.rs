@@ -8,8 +8,8 @@ use crate::{
 use anyhow::{Context, Result};
 use kube::api::{DeleteParams, DynamicObject};
 use relay_config::names::{PORT_OPS, PORT_WS};
-use std::net::SocketAddr;
-use tokio::net::TcpStream;
+use std::{net::SocketAddr, time::Duration};
+use tokio::{net::TcpStream, time::timeout};
 
 /// API version of our resources.
 pub const API_VERSION: &str = "nostrfleet.io/v1alpha1";
@@ -89,13 +89,18 @@ impl Relay<'_> {
         Socket::open(wire).await
     }
 
-    /// A connection through the Service; by port forwarding where the host has no route to it.
+    /// A connection through the Service; by port forwarding where the host has no route to it. kube-proxy hears of a ready pod a moment after we do:
+    /// until then the Service refuses, or swallows, so that each attempt is short and on a port of its own.
     pub async fn dial(&self) -> Result<Socket> {
         if !self.scene.cluster.local {
             return Socket::open(self.forwarded().await?).await;
         }
         let address = (self.scene.service_address(self.name).await?, PORT_WS);
-        Socket::open(Box::new(TcpStream::connect(address).await?)).await
+        let wire = eventually("the Service to lead to the pod", PATIENCE, async || {
+            let attempt = timeout(Duration::from_secs(1), TcpStream::connect(address)).await;
+            Ok(attempt.ok().and_then(Result::ok))
+        });
+        Socket::open(Box::new(wire.await?)).await
     }
 
     async fn forwarded(&self) -> Result<Box<dyn Wire>> {

@@ -12,7 +12,8 @@ async fn nostr_tools_publishes_reads_back_and_hears_live_events() -> Result<()> 
         return Ok(());
     }
     scene("npm", async |scene| {
-        let _relay = scene.relay("town", "").await?;
+        let relay = scene.relay("town", "").await?;
+        relay.dial().await?; // from here on the Service leads to the pod
         let url = format!("ws://{}:8080", scene.service_address("town").await?);
         let output = Command::new("node")
             .arg("session.mjs")
