@@ -16,10 +16,15 @@ impl Scene {
         Api::namespaced(self.cluster.client.clone(), &self.namespace)
     }
 
+    /// Which life the pod is in: a restart or a successor has another one.
+    pub async fn life(&self, name: &str) -> Result<Life> {
+        Life::of(&self.pods().get(name).await?)
+    }
+
     /// Ends the pod's process by SIGKILL, as the OOM killer would, and says which life of the pod that was. On a cluster whose node is not ours a
     /// forced delete must do: a SIGTERM with two seconds.
     pub async fn kill_pod(&self, name: &str) -> Result<Life> {
-        let life = Life::of(&self.pods().get(name).await?)?;
+        let life = self.life(name).await?;
         if self.cluster.local {
             let script = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/kill-container.sh");
             let args = [self.namespace.as_str(), name];
@@ -35,7 +40,7 @@ impl Scene {
 
     /// Asks the pod to go, as a rollout or a node drain does.
     pub async fn delete_pod(&self, name: &str) -> Result<Life> {
-        let life = Life::of(&self.pods().get(name).await?)?;
+        let life = self.life(name).await?;
         self.pods().delete(name, &DeleteParams::default()).await?;
         Ok(life)
     }
