@@ -27,7 +27,7 @@ bench: ## Figures of a relay on this machine (relay bench, a few minutes)
 crds: ## Write crds/ anew from the Rust types
 	e2e/crds.sh
 
-lint: ## Format, clippy, generated files, licences and advisories, shell
+lint: ## Format, clippy, generated files, licences and sources, shell
 	e2e/lint.sh
 
 images: ## Build both Dockerfiles (docker, else buildah) and load the images into the local cluster

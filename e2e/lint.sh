@@ -16,7 +16,7 @@ generated_files() {
   git diff --exit-code --stat -- crds config/crd || { echo "crds/ is not what the Rust types say: commit what 'make crds' wrote just now" >&2; return 1; }
 }
 
-licences_and_advisories() {
+licences_and_sources() {
   if ! command -v cargo-deny >/dev/null; then
     echo "installing cargo-deny (a few minutes, once)"
     CARGO_TARGET_DIR=$CACHE/tools cargo install --quiet --debug --locked cargo-deny@0.20.2 # unoptimised: it runs for a second
@@ -31,7 +31,7 @@ cargo clippy --locked --workspace --all-targets --features nostr-fleet-e2e/pods 
 step "generated files"
 generated_files
 step "licences and sources"
-licences_and_advisories
+licences_and_sources
 step "shell"
 git ls-files | grep -E '\.sh$|^\.ci/run$' | xargs shellcheck
 echo "lint is clean"

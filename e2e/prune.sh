@@ -5,5 +5,6 @@ set -euo pipefail
 . "$(dirname "$0")/cluster/env.sh"
 TARGET=${CARGO_TARGET_DIR:-$CACHE/target}
 [ -d "$TARGET" ] || exit 0
+case $TARGET in "$CACHE"/*) ;; *) exit 0 ;; esac # a directory that the user named is the user's
 find "$TARGET" \( -path '*/incremental/*' -o -path '*/deps/*' \) -type f -atime +7 -mtime +7 -delete
 if [ "$(du -s --block-size=1G "$TARGET" | cut -f1)" -gt 20 ]; then rm -rf "$TARGET"; fi

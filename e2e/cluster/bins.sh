@@ -51,7 +51,7 @@ build_helm() {
   compile helm "$BIN/kubeconform" github.com/yannh/kubeconform/cmd/kubeconform
 }
 
-need_packages runc iproute2 iptables conntrack openssl curl gcc libc6-dev util-linux python3
+need_packages runc iproute2 iptables conntrack procps openssl curl gcc libc6-dev util-linux python3
 mkdir -p "$BIN" "$CNI_BIN"
 exec 9>"$BIN/.lock"
 flock 9

@@ -11,8 +11,10 @@ import hashlib
 import io
 import json
 import os
+import platform
 import tarfile
 
+ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())  # as images name it
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -41,7 +43,7 @@ def config_of(layer, entrypoint, user):
     if user:
         config["User"] = user
     rootfs = {"type": "layers", "diff_ids": [digest(layer)]}
-    return json.dumps({"architecture": "amd64", "os": "linux", "config": config, "rootfs": rootfs}).encode()
+    return json.dumps({"architecture": ARCHITECTURE, "os": "linux", "config": config, "rootfs": rootfs}).encode()
 
 
 def descriptor(kind, data):
@@ -59,7 +61,7 @@ def manifest_of(config, layer):
 
 def index_of(name, manifest):
     entry = descriptor(MANIFEST, manifest) | {
-        "platform": {"architecture": "amd64", "os": "linux"},
+        "platform": {"architecture": ARCHITECTURE, "os": "linux"},
         "annotations": {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name.rsplit(":", 1)[1]},
     }
     kind = "application/vnd.oci.image.index.v1+json"
