@@ -222,13 +222,16 @@ impl Writer {
 
     /// Once the volume was full, what the reserve gave is kept for removals until there is room for ordinary events again.
     fn purpose(&self) -> Purpose {
-        let (space, used) = (&self.shared.space, self.shared.used());
-        let has_room = || space.available(used, Purpose::Ordinary).unwrap_or(0) > 0;
-        if space.is_full() && !has_room() {
-            self.shared.alarm.hurry();
-            return Purpose::Removal;
+        let space = &self.shared.space;
+        if !space.is_full() {
+            return Purpose::Ordinary;
         }
-        Purpose::Ordinary
+        let available = space.available(self.shared.used(), Purpose::Ordinary);
+        if available.unwrap_or(0) > 0 {
+            return Purpose::Ordinary;
+        }
+        self.shared.alarm.hurry();
+        Purpose::Removal
     }
 
     fn demand_rebuild(&self) {
