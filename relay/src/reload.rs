@@ -10,7 +10,6 @@ use crate::{
     telemetry::LevelHandle,
 };
 use arc_swap::ArcSwap;
-use nostr::key::PublicKey;
 use relay_config::{Cold, Config, ConfigError, Hot, status::ConfigurationStatus};
 use sha2::{Digest, Sha256};
 use std::{
@@ -78,8 +77,7 @@ pub fn read(path: &Path) -> Result<Loaded, LoadError> {
         return Err(LoadError::TooLarge { path: name() });
     }
     let text = fs::read_to_string(path).map_err(io)?;
-    let config = Config::read(&text).and_then(|config| check_keys(config, &text));
-    let config = config.map_err(|source| LoadError::Config {
+    let config = Config::read(&text).map_err(|source| LoadError::Config {
         path: name(),
         source,
     })?;
@@ -87,18 +85,6 @@ pub fn read(path: &Path) -> Result<Loaded, LoadError> {
         config,
         hash: hex(&Sha256::digest(text.as_bytes())),
     })
-}
-
-/// `relay-config` knows the form of a public key; its checksum takes `nostr`.
-fn check_keys(config: Config, text: &str) -> Result<Config, ConfigError> {
-    match config.hot.info.pubkey.as_deref().map(PublicKey::parse) {
-        Some(Err(_)) => Err(ConfigError::Rule {
-            key: "hot.info.pubkey",
-            problem: "not a public key: write npub1… or 64 hex characters".into(),
-        }
-        .at_its_line(text)),
-        _ => Ok(config),
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -21,8 +21,7 @@ use k8s_openapi::{
     },
 };
 use kube::ResourceExt;
-use nostr::key::PublicKey;
-use relay_config::{Cold, Config, Duration, Hot, Info, Size, file, names as pod};
+use relay_config::{Cold, Config, ConfigError, Duration, Hot, Size, file, names as pod};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 /// Why nothing is applied. The message names the field and the fix.
@@ -66,9 +65,8 @@ pub fn validate<K: Kind>(
     let mut config = configuration::<K>(&common, &url);
     object.configure(&mut config.hot);
     if let Err(error) = config.check() {
-        return refuse(Reason::InvalidSpec, format!("spec: {error}"));
+        return refuse(Reason::InvalidSpec, in_the_spec(error));
     }
-    keys_parse(&config.hot.info)?;
     Ok(Plan {
         image: common.image.unwrap_or(&settings.image).to_owned(),
         url,
@@ -87,16 +85,14 @@ pub fn validate<K: Kind>(
     })
 }
 
-/// The schema knows the form of a key, not its checksum: the pod would refuse its whole configuration for it.
-fn keys_parse(info: &Info) -> Result<(), Refusal> {
-    match info.pubkey.as_deref().map(PublicKey::parse) {
-        Some(Err(error)) => refuse(
-            Reason::InvalidSpec,
-            format!(
-                "spec.info.pubkey is not a public key ({error}): write npub1… or 64 hex characters"
-            ),
-        ),
-        _ => Ok(()),
+/// What the pod would say about its file, in the words of the spec.
+fn in_the_spec(error: ConfigError) -> String {
+    match error {
+        ConfigError::Rule { key, problem } => {
+            let field = key.trim_start_matches("hot.").trim_start_matches("cold.");
+            format!("spec.{field}: {problem}")
+        }
+        other => format!("spec: {other}"),
     }
 }
 
@@ -185,6 +181,7 @@ fn configuration<K: Kind>(common: &Common, url: &str) -> Config {
             runtime_dir: Some(PathBuf::from(pod::RUNTIME_DIR)),
             grace: Duration::seconds(grace.unsigned_abs()),
             log_format: common.logging.format,
+            ..Cold::default()
         },
         hot: Hot {
             url: Some(url.to_owned()),

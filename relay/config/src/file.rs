@@ -4,7 +4,12 @@
 //! changes. Unknown keys are errors with their line. Keys at their default are left out when written, so that an older
 //! relay can read what a newer operator writes as long as nothing new is used.
 
-use crate::{Info, Limits, lines, names, value};
+use crate::{
+    Access, Auth, Cidr, Info, Limits, Lists,
+    access::{Addresses, Mode},
+    lines, names, value,
+};
+use nostr::key::PublicKey;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{net::SocketAddr, path::PathBuf};
@@ -60,6 +65,11 @@ pub struct Cold {
     pub grace: value::Duration,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// TLS on the public port; without it plain WebSockets.
+    pub tls: Option<Tls>,
+    /// Proxies in `hot.trustedProxies` send a PROXY protocol header (v1 or v2) before everything else; any other address is
+    /// closed.
+    pub proxy_protocol: bool,
 }
 
 impl Default for Cold {
@@ -72,8 +82,20 @@ impl Default for Cold {
             runtime_dir: None,
             grace: value::Duration::seconds(2),
             log_format: LogFormat::Text,
+            tls: None,
+            proxy_protocol: false,
         }
     }
+}
+
+/// The certificate of the public port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tls {
+    /// Directory with `tls.crt` (the chain, leaf first) and `tls.key`, as a `kubernetes.io/tls` Secret is mounted. Both are read again when
+    /// they change; a pair that does not fit together leaves the one in force.
+    pub directory: PathBuf,
 }
 
 /// The role of a relay process.
@@ -124,6 +146,14 @@ pub struct Hot {
     pub info: Info,
     /// What one client may ask.
     pub limits: Limits,
+    /// Who may read and write.
+    pub access: Access,
+    /// When clients must say who they are (NIP-42).
+    pub auth: Auth,
+    /// From where clients may come.
+    pub addresses: Addresses,
+    /// Addresses of proxies whose `X-Forwarded-For` or PROXY header names the client.
+    pub trusted_proxies: Vec<Cidr>,
     /// The least important log lines that are written.
     pub log_level: LogLevel,
     /// The volume.
@@ -136,6 +166,10 @@ impl Default for Hot {
             url: None,
             info: Info::default(),
             limits: Limits::default(),
+            access: Access::default(),
+            auth: Auth::default(),
+            addresses: Addresses::default(),
+            trusted_proxies: Vec::new(),
             log_level: LogLevel::Info,
             storage: Storage::default(),
         }
@@ -219,6 +253,19 @@ impl Config {
                 );
             }
         }
+        if let Some(Err(error)) = self.hot.info.pubkey.as_deref().map(PublicKey::parse) {
+            return rule(
+                "hot.info.pubkey",
+                format!("not a public key ({error}): write npub1… or 64 hex characters"),
+            );
+        }
+        self.check_access()?;
+        if self.cold.proxy_protocol && self.hot.trusted_proxies.is_empty() {
+            return rule(
+                "cold.proxyProtocol",
+                "without hot.trustedProxies nobody may connect: name the proxies".to_owned(),
+            );
+        }
         if self.cold.listen == self.cold.ops && self.cold.listen.port() != 0 {
             return rule(
                 "cold.ops",
@@ -227,6 +274,40 @@ impl Config {
                     self.cold.ops
                 ),
             );
+        }
+        Ok(())
+    }
+
+    /// Lists stand in the file or beside it, never both; one that allows nobody is a mistake.
+    fn check_access(&self) -> Result<(), ConfigError> {
+        let access = &self.hot.access;
+        let inline = [
+            &access.banned.pubkeys,
+            &access.read.pubkeys,
+            &access.write.pubkeys,
+        ];
+        if access.generation.is_some() {
+            return match inline.iter().all(|list| list.is_empty()) {
+                true => Ok(()),
+                false => rule(
+                    "hot.access.generation",
+                    "lists stand in files beside this one: leave out pubkeys here".to_owned(),
+                ),
+            };
+        }
+        if let Err(error) = Lists::inline(access) {
+            return rule("hot.access", error.to_string());
+        }
+        for (key, mode, list) in [
+            ("hot.access.read", access.read.mode, &access.read.pubkeys),
+            ("hot.access.write", access.write.mode, &access.write.pubkeys),
+        ] {
+            if mode == Mode::Allow && list.is_empty() {
+                return rule(
+                    key,
+                    "mode Allow with no pubkeys would allow nobody: name somebody".to_owned(),
+                );
+            }
         }
         Ok(())
     }

@@ -3,22 +3,29 @@
 //!
 //! - [`file`]: the file itself, `version`, `cold`, `hot`; reading, and writing without keys that are at their default
 //! - [`limits`], [`info`]: the two large hot sections; with feature `schema` they are also the CRD's
-//! - [`value`]: checked values: durations, sizes, bounded numbers
+//! - [`access`], [`lists`]: who may read and write; how lists of keys are written, hashed and cut into shards
+//! - [`value`], [`range`]: checked values: durations, sizes, bounded numbers; ranges of kinds and of addresses
 //! - [`status`]: what `GET /status` on the ops port answers
 //! - [`names`]: ports, paths and file names that both sides must spell alike
 //!
 //! This crate does no I/O and knows neither Kubernetes nor sockets.
 
+pub mod access;
 pub mod file;
 pub mod info;
 pub mod limits;
 mod lines;
+pub mod lists;
 pub mod names;
+pub mod range;
 pub mod status;
 pub mod value;
 
+pub use access::{Access, Auth};
 pub use file::{Cold, Config, ConfigError, Hot, Role, Storage};
 pub use info::Info;
 pub use limits::Limits;
+pub use lists::Lists;
+pub use range::{Cidr, KindRange};
 pub use status::Status;
 pub use value::{Bounded, Duration, Size};

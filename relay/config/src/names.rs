@@ -28,3 +28,14 @@ pub const CONFIG_DIR: &str = "/etc/nostr-fleet";
 pub const DATA_DIR: &str = "/data";
 /// A tmpfs that lives as long as the pod: the store's run token stands there.
 pub const RUNTIME_DIR: &str = "/run/nostr-fleet";
+/// Where a TLS Secret is mounted in the pod.
+pub const TLS_DIR: &str = "/etc/nostr-fleet-tls";
+/// The certificate chain in a `kubernetes.io/tls` Secret, leaf first.
+pub const TLS_CERTIFICATE: &str = "tls.crt";
+/// The private key in a `kubernetes.io/tls` Secret.
+pub const TLS_KEY: &str = "tls.key";
+
+/// Name of a shard of the allowlist, beside the configuration file; also the suffix of its ConfigMap.
+pub fn shard(number: usize) -> String {
+    format!("allowlist-{number:02}")
+}

@@ -26,8 +26,38 @@ pub struct Status {
     pub subscriptions: u64,
     /// The configuration in force.
     pub configuration: ConfigurationStatus,
+    /// Who may read and write, as it is in force.
+    #[serde(default)]
+    pub access: AccessStatus,
+    /// The certificate in force; absent without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsStatus>,
     /// The store.
     pub store: StoreStatus,
+}
+
+/// Which modes and lists are in force, and why newer ones are not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AccessStatus {
+    /// The generation in force ([`crate::Lists::generation`]); empty while none is known and nobody is served.
+    pub hash: String,
+    /// Entries of all lists together.
+    pub entries: u64,
+    /// Why newer modes and lists are not in force; empty when they are.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub error: String,
+}
+
+/// Which certificate is in force, and why a newer one is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TlsStatus {
+    /// SHA-256 of the leaf certificate in hex.
+    pub fingerprint: String,
+    /// Why the newest pair of files is not in force; empty when it is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub error: String,
 }
 
 /// Which configuration is in force, and why a newer one is not.

@@ -202,7 +202,7 @@ impl<const MIN: u64, const MAX: u64> Serialize for Bounded<MIN, MAX> {
 }
 
 /// Reads text with `FromStr`, inside a visitor for the same reason.
-struct TextVisitor<T>(PhantomData<T>);
+pub(crate) struct TextVisitor<T>(pub(crate) PhantomData<T>);
 
 impl<T: FromStr<Err = String>> Visitor<'_> for TextVisitor<T> {
     type Value = T;

@@ -6,7 +6,7 @@
 use super::{accept::Routes, not_here, reply};
 use crate::{metrics, metrics::Metrics, reload::Live, vitals::Vitals};
 use http::{HeaderValue, StatusCode, header};
-use relay_config::{Role, Status, names};
+use relay_config::{Role, Status, names, status::AccessStatus};
 use std::sync::Arc;
 use warp::{Filter, Rejection, reply::Response};
 
@@ -118,6 +118,8 @@ impl Ops {
             connections: count(self.metrics.active_connections.get()),
             subscriptions: count(self.metrics.active_subscriptions.get()),
             configuration: self.live.status.load().as_ref().clone(),
+            access: AccessStatus::default(),
+            tls: None,
             store: self.vitals.store(),
         }
     }
