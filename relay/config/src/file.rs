@@ -287,13 +287,13 @@ impl Config {
             &access.write.pubkeys,
         ];
         if access.generation.is_some() {
-            return match inline.iter().all(|list| list.is_empty()) {
-                true => Ok(()),
-                false => rule(
-                    "hot.access.generation",
-                    "lists stand in files beside this one: leave out pubkeys here".to_owned(),
-                ),
-            };
+            if inline.iter().all(|list| list.is_empty()) {
+                return Ok(());
+            }
+            return rule(
+                "hot.access.generation",
+                "lists stand in files beside this one: leave out pubkeys here".to_owned(),
+            );
         }
         if let Err(error) = Lists::inline(access) {
             return rule("hot.access", error.to_string());

@@ -56,14 +56,14 @@ impl fmt::Debug for Key {
 pub struct Day {
     year: u16,
     month: u8,
-    day: u8,
+    of_month: u8,
 }
 
 impl Day {
     /// Its first second, since 1970.
     pub fn begins(self) -> u64 {
         // Howard Hinnant's days_from_civil, for years from 1970 on: the year begins in March.
-        let (month, day) = (u64::from(self.month), u64::from(self.day));
+        let (month, day) = (u64::from(self.month), u64::from(self.of_month));
         let year = u64::from(self.year) - u64::from(month <= 2);
         let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
         let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468;
@@ -98,14 +98,14 @@ impl FromStr for Day {
         Ok(Self {
             year,
             month: month as u8,
-            day: day as u8,
+            of_month: day as u8,
         })
     }
 }
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.of_month)
     }
 }
 
