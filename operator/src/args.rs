@@ -2,7 +2,7 @@
 
 use crate::settings::{Settings, Source};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 
 /// Kubernetes operator for Nostr relays.
 #[derive(Debug, Parser)]
@@ -43,9 +43,14 @@ pub struct Run {
     /// Namespace whose pods may scrape the ops port
     #[arg(long, env = "MONITORING_NAMESPACE", value_name = "NAMESPACE")]
     pub monitoring_namespace: Option<String>,
-    /// Watch only this namespace
-    #[arg(long, env = "WATCH_NAMESPACE", value_name = "NAMESPACE")]
-    pub watch_namespace: Option<String>,
+    /// Watch only these namespaces
+    #[arg(
+        long,
+        env = "WATCH_NAMESPACE",
+        value_name = "NAMESPACE",
+        value_delimiter = ','
+    )]
+    pub watch_namespace: Vec<String>,
     /// The operator's own namespace; its pods may ask the ops port
     #[arg(
         long,
@@ -83,12 +88,36 @@ impl Run {
     /// What the pure steps need to know.
     pub fn settings(&self) -> Settings {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let names = |texts: &[String]| {
+            let named = texts.iter().filter(|text| !text.is_empty());
+            named.cloned().collect::<BTreeSet<_>>()
+        };
         Settings {
             image: self.image.clone(),
             ingress_from: self.ingress_from.clone(),
             monitoring_namespace: given(&self.monitoring_namespace),
             namespace: self.namespace.clone(),
-            watch_namespace: given(&self.watch_namespace),
+            watch_namespaces: names(&self.watch_namespace),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched(arguments: &[&str]) -> Vec<String> {
+        let always = ["operator", "run", "--image=x"];
+        let Command::Run(run) = Cli::parse_from(always.iter().chain(arguments)).command else {
+            panic!("run was asked for");
+        };
+        run.settings().watch_namespaces.into_iter().collect()
+    }
+
+    #[test]
+    fn namespaces_to_watch_are_a_list_and_an_empty_word_is_none() {
+        assert_eq!(watched(&[]), Vec::<String>::new());
+        assert_eq!(watched(&["--watch-namespace="]), Vec::<String>::new());
+        assert_eq!(watched(&["--watch-namespace=b,a,b"]), ["a", "b"]);
     }
 }

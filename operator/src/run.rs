@@ -11,7 +11,10 @@ use crate::{
     settings::Settings,
     telemetry,
 };
-use futures::StreamExt;
+use futures::{
+    StreamExt,
+    future::{join_all, try_join_all},
+};
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount},
@@ -25,7 +28,7 @@ use kube::{
         Controller,
         controller::Config,
         events::{Recorder, Reporter},
-        reflector::ObjectRef,
+        reflector::{ObjectRef, Store},
         watcher,
     },
 };
@@ -93,7 +96,7 @@ pub async fn operate(
         backoff: Backoff::default(),
         metrics,
     });
-    control::<NostrRelay>(context, &health, stop).await;
+    control_everywhere::<NostrRelay>(&context, &health, stop).await;
     health.set_working(false);
 }
 
@@ -129,10 +132,47 @@ async fn definitions(client: &Client) {
     }
 }
 
-/// One kind's controller. It counts as working once it has seen all resources: without the right to list them it never is.
-async fn control<K: Kind>(context: Arc<Context>, health: &Health, stop: CancellationToken) {
-    let controller = controller::<K>(&context);
-    let resources = controller.store();
+/// One kind's controllers, one for each namespace that is watched, or one for all. The operator counts as working once
+/// all of them have seen all resources: without the right to list them it never is.
+async fn control_everywhere<K: Kind>(
+    context: &Arc<Context>,
+    health: &Health,
+    stop: CancellationToken,
+) {
+    let controllers: Vec<_> = match &context.settings.watch_namespaces {
+        all if all.is_empty() => vec![controller::<K>(&context.client, None)],
+        some => some
+            .iter()
+            .map(|namespace| controller::<K>(&context.client, Some(namespace)))
+            .collect(),
+    };
+    let stores: Vec<_> = controllers.iter().map(Controller::store).collect();
+    let visits = join_all(
+        controllers
+            .into_iter()
+            .map(|controller| control(controller, context.clone(), stop.clone())),
+    );
+    let announce = async {
+        if try_join_all(stores.iter().map(Store::wait_until_ready))
+            .await
+            .is_ok()
+        {
+            health.set_working(true);
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        _ = visits => {}
+        () = announce => {}
+    }
+}
+
+/// One controller, until the token is cancelled.
+async fn control<K: Kind>(
+    controller: Controller<DeserializeGuard<K>>,
+    context: Arc<Context>,
+    stop: CancellationToken,
+) {
     let visits = controller
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(
@@ -146,12 +186,6 @@ async fn control<K: Kind>(context: Arc<Context>, health: &Health, stop: Cancella
                 tracing::debug!(%why, "a visit or a watch failed");
             }
         });
-    let announce = async {
-        if resources.wait_until_ready().await.is_ok() {
-            health.set_working(true);
-        }
-        std::future::pending::<()>().await;
-    };
     // A controller whose watches never began does not end by itself.
     let overdue = async {
         stop.cancelled().await;
@@ -159,36 +193,42 @@ async fn control<K: Kind>(context: Arc<Context>, health: &Health, stop: Cancella
     };
     tokio::select! {
         () = visits => {}
-        () = announce => {}
         () = overdue => tracing::warn!("visits that had begun are abandoned"),
     }
 }
 
-/// What is watched for one kind.
-fn controller<K: Kind>(context: &Context) -> Controller<DeserializeGuard<K>> {
+/// What is watched for one kind, in one namespace or in all.
+fn controller<K: Kind>(
+    client: &Client,
+    namespace: Option<&String>,
+) -> Controller<DeserializeGuard<K>> {
     let ours = || watcher::Config::default().labels(&names::managed());
     let all = watcher::Config::default();
-    Controller::new(api::<DeserializeGuard<K>>(context), all)
+    Controller::new(api::<DeserializeGuard<K>>(client, namespace), all)
         .with_config(Config::default().concurrency(CONCURRENCY))
-        .owns(api::<StatefulSet>(context), ours())
-        .owns(api::<Service>(context), ours())
-        .owns(api::<ConfigMap>(context), ours())
-        .owns(api::<ServiceAccount>(context), ours())
-        .owns(api::<NetworkPolicy>(context), ours())
-        .owns(api::<PodDisruptionBudget>(context), ours())
-        .watches(api::<Pod>(context), ours(), |pod| owner::<K, _>(&pod))
-        .watches(api::<PersistentVolumeClaim>(context), ours(), |claim| {
-            owner::<K, _>(&claim)
+        .owns(api::<StatefulSet>(client, namespace), ours())
+        .owns(api::<Service>(client, namespace), ours())
+        .owns(api::<ConfigMap>(client, namespace), ours())
+        .owns(api::<ServiceAccount>(client, namespace), ours())
+        .owns(api::<NetworkPolicy>(client, namespace), ours())
+        .owns(api::<PodDisruptionBudget>(client, namespace), ours())
+        .watches(api::<Pod>(client, namespace), ours(), |pod| {
+            owner::<K, _>(&pod)
         })
+        .watches(
+            api::<PersistentVolumeClaim>(client, namespace),
+            ours(),
+            |claim| owner::<K, _>(&claim),
+        )
 }
 
-fn api<R>(context: &Context) -> Api<R>
+fn api<R>(client: &Client, namespace: Option<&String>) -> Api<R>
 where
     R: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
 {
-    match &context.settings.watch_namespace {
-        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
-        None => Api::all(context.client.clone()),
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the operator was started with and the pure steps need to know.
 
 use ipnet::IpNet;
-use std::{net::IpAddr, str::FromStr};
+use std::{collections::BTreeSet, net::IpAddr, str::FromStr};
 
 /// The operator's own settings, as the pure steps see them.
 #[derive(Clone, Debug)]
@@ -14,8 +14,8 @@ pub struct Settings {
     pub monitoring_namespace: Option<String>,
     /// The operator's own namespace: its pods ask the ops port.
     pub namespace: String,
-    /// The only namespace that is watched; all without it.
-    pub watch_namespace: Option<String>,
+    /// The only namespaces that are watched; all where none is named.
+    pub watch_namespaces: BTreeSet<String>,
 }
 
 /// Who may connect: addresses or a namespace.

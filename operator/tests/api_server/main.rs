@@ -9,6 +9,7 @@ mod death;
 mod lifecycle;
 mod operator;
 mod rights;
+mod scope;
 mod server;
 mod space;
 mod specs;

@@ -51,7 +51,7 @@ impl Space {
             ingress_from: Vec::new(),
             monitoring_namespace: None,
             namespace: "nostr-fleet-system".to_owned(),
-            watch_namespace: Some(self.name.clone()),
+            watch_namespaces: [self.name.clone()].into(),
         }
     }
 

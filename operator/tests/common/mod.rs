@@ -12,7 +12,7 @@ use nostr_fleet_operator::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 /// YAML as any type, by way of JSON as kubectl does it.
 pub fn yaml<T: DeserializeOwned>(text: &str) -> T {
@@ -46,7 +46,7 @@ pub fn settings() -> Settings {
         ingress_from: Vec::new(),
         monitoring_namespace: None,
         namespace: "nostr-fleet-system".to_owned(),
-        watch_namespace: None,
+        watch_namespaces: BTreeSet::new(),
     }
 }
 
