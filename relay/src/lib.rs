@@ -13,7 +13,7 @@
 //! - [`http`]: the accept loop, the information document, the upgrade; the ops port.
 //! - [`cmd`]: the subcommands. `serve` puts everything together; the others are clients ([`client`]) or read a file.
 //! - Beside them, for all: [`clock`], [`metrics`], [`telemetry`] (log lines), [`drain`] (goodbyes), [`reload`] (the
-//!   configuration file), [`vitals`] (probes), [`pool`] (threads for work that would hold up a session), [`sign`] (events of
+//!   configuration file), [`mark`] (has a file changed?), [`vitals`] (probes), [`pool`] (threads for work that would hold up a session), [`sign`] (events of
 //!   tests and benchmarks).
 //!
 //! Imports point down only: `cmd → http → session → {policy, role, hub, store} → wire`. There are no globals: each message takes
@@ -44,6 +44,7 @@ pub mod cmd;
 pub mod drain;
 pub mod http;
 pub mod hub;
+pub mod mark;
 pub mod metrics;
 pub mod policy;
 pub mod pool;

@@ -1,11 +1,12 @@
 //! The configuration file, read at the start and again whenever it changes.
 //!
-//! A mounted ConfigMap changes by a swap of its `..data` link; a plain file by its time, length or inode. Both are looked
-//! at every [`INTERVAL`]. A changed file is read, laid under the command line's flags and checked; its hot keys swap in
+//! A mounted ConfigMap changes by a swap of its `..data` link; a plain file by its time, length or inode ([`crate::mark`]). Both
+//! are looked at every [`INTERVAL`]. A changed file is read, laid under the command line's flags and checked; its hot keys swap in
 //! one step, its cold keys are named as waiting for a restart. A file that cannot be used changes nothing: the last good
 //! one stays in force, and the status says why. Nothing here may end the process.
 
 use crate::{
+    mark::{INTERVAL, Mark},
     metrics::{Metrics, Reloaded},
     telemetry::LevelHandle,
 };
@@ -15,20 +16,12 @@ use sha2::{Digest, Sha256};
 use std::{
     fmt::Write as _,
     fs, io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
-
-/// How often the file is looked at.
-pub const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Largest file that is read: what one ConfigMap can hold.
 const LARGEST: u64 = 1024 * 1024;
-
-/// The link that a kubelet swaps when a mounted ConfigMap changes.
-const MOUNT_LINK: &str = "..data";
 
 /// A file's meaning and the SHA-256 of its bytes in hex.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -201,7 +194,7 @@ impl Reloader {
             return;
         };
         let mark = Mark::of(path);
-        let still = mark.link.is_some() || mark == self.seen;
+        let still = mark.is_mounted() || mark == self.seen;
         self.seen = mark;
         if self.seen != self.read && still {
             self.read = self.seen.clone();
@@ -243,35 +236,6 @@ impl Reloader {
         ConfigurationStatus {
             error: error.to_string(),
             ..before.clone()
-        }
-    }
-}
-
-/// What changes when the file changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Mark {
-    link: Option<PathBuf>,
-    modified: (i64, i64),
-    length: u64,
-    inode: u64,
-}
-
-impl Mark {
-    fn of(path: &Path) -> Self {
-        let link = path
-            .parent()
-            .and_then(|parent| fs::read_link(parent.join(MOUNT_LINK)).ok());
-        let Ok(file) = fs::metadata(path) else {
-            return Self {
-                link,
-                ..Self::default()
-            };
-        };
-        Self {
-            link,
-            modified: (file.mtime(), file.mtime_nsec()),
-            length: file.len(),
-            inode: file.ino(),
         }
     }
 }
