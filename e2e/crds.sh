@@ -1,6 +1,6 @@
 #!/bin/bash
 # usage: crds.sh
-# Writes crds/ from the Rust types, and the copy that kustomize reads.
+# Writes crds/ from the Rust types, and the copies that kustomize and the chart read.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/cluster/env.sh
@@ -8,3 +8,4 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 cargo build --locked --quiet --workspace --bins
 "$CARGO_TARGET_DIR/debug/operator" crds --write crds
 cp crds/*.yaml config/crd/
+cp crds/*.yaml charts/nostr-fleet/files/crds/

@@ -104,7 +104,7 @@ export KUBECONFIG=$E2E_KUBECONFIG
 without_proxy
 [ -n "${E2E_LOCAL:-}" ] || e2e/images/static.sh # the relay's own tools import and export
 
-step "CRDs and operator: kubectl apply -k config/default"
+step "CRDs and operator: helm install nostr-fleet charts/nostr-fleet"
 e2e/install.sh | indent
 
 step "kubectl apply -f config/samples/nostrrelay.yaml, in namespace $NAMESPACE"
@@ -156,6 +156,7 @@ Look further:
   kubectl -n $NAMESPACE describe nrelay $NAME
   kubectl -n $NAMESPACE logs $NAME-0
   kubectl -n nostr-fleet-system logs deploy/nostr-fleet-operator
+  helm -n nostr-fleet-system test nostr-fleet
   $RELAY_BINARY health $URL
   make cluster-down             # stops it; PURGE=1 also forgets it
 TEXT

@@ -1,42 +1,35 @@
 #!/bin/bash
 # usage: install.sh
-# Installs CRDs and operator as config/default says, with the images of OPERATOR_IMAGE and RELAY_IMAGE, and waits until the operator runs.
+# Installs the chart, with the images of OPERATOR_IMAGE and RELAY_IMAGE, and waits until the operator runs.
 # On the local cluster the host's address is allowed to reach relays.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/cluster/env.sh
-OVERLAY=$CLUSTER_DIR/overlay
 NAMESPACE=nostr-fleet-system
 OPERATOR=nostr-fleet-operator
 
-arguments() { # as config/manager has them, with our image and, locally, the host's address
-  local list="run, --image=$RELAY_IMAGE, --log-format=json"
-  [ -z "${E2E_LOCAL:-}" ] || list="$list, --ingress-from=$HOST_IP/32"
-  echo "[$list]"
+image_values() { # where in the values, image
+  case ${2##*/} in
+    *@*) echo "--set=$1.repository=${2%@*}" "--set=$1.digest=${2#*@}" ;;
+    *:*) echo "--set=$1.repository=${2%:*}" "--set-string=$1.tag=${2##*:}" ;;
+    *) echo "--set=$1.repository=$2" "--set=$1.tag=latest" ;;
+  esac
 }
 
-overlay() { # the one place where an installation differs from config/default
-  cat <<YAML
-apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources: [$(realpath --relative-to="$OVERLAY" config/default)]
-patches:
-- patch: |
-    apiVersion: apps/v1
-    kind: Deployment
-    metadata: {name: $OPERATOR, namespace: $NAMESPACE}
-    spec:
-      template:
-        spec:
-          containers:
-          - name: operator
-            image: $OPERATOR_IMAGE
-            args: $(arguments)
-YAML
+local_values() { [ -z "${E2E_LOCAL:-}" ] || echo "--set=ingressFrom={$HOST_IP/32}"; }
+
+# What somebody installed with kustomize is taken over, except for a Deployment whose selector is another one: it cannot be changed.
+make_room() {
+  local selector='{.spec.selector.matchLabels.app\.kubernetes\.io/instance}'
+  [ -n "$(kubectl -n "$NAMESPACE" get deployment "$OPERATOR" --ignore-not-found -o jsonpath="$selector")" ] ||
+    kubectl -n "$NAMESPACE" delete deployment "$OPERATOR" --ignore-not-found
 }
 
 export KUBECONFIG=$E2E_KUBECONFIG
-mkdir -p "$OVERLAY"
-overlay >"$OVERLAY/kustomization.yaml"
-kubectl apply -k "$OVERLAY" >/dev/null
-kubectl -n "$NAMESPACE" rollout status "deployment/$OPERATOR" --timeout=120s
+e2e/cluster/bins.sh helm >/dev/null
+kubectl apply -f config/manager/namespace.yaml >/dev/null
+make_room
+# shellcheck disable=SC2046  # several words each
+helm upgrade nostr-fleet charts/nostr-fleet --install --namespace "$NAMESPACE" --take-ownership --server-side=true --force-conflicts \
+  $(image_values image "$OPERATOR_IMAGE") $(image_values relay.image "$RELAY_IMAGE") $(local_values) --wait --timeout 2m >/dev/null
+helm list --namespace "$NAMESPACE"

@@ -33,7 +33,7 @@ summary() {
 
 say "cluster and images"
 cluster_and_images
-e2e/cluster/bins.sh helm # kubeconform, on a foreign cluster too
+e2e/cluster/bins.sh helm # helm and kubeconform, on a foreign cluster too
 say "building the tests"
 build_tests
 (cd e2e/nostr-tools && npm ci --silent --omit=optional --no-fund --no-audit)
@@ -48,6 +48,8 @@ if [ "${1:-}" != pods ]; then
 fi
 say "installing the operator"
 e2e/install.sh
+say "helm test"
+helm --kubeconfig "$E2E_KUBECONFIG" -n nostr-fleet-system test nostr-fleet --logs || failed=1
 say "pod tests"
 pod_tests 2>&1 | tee -a "$OUTPUT" || failed=1
 say "in short, in $((SECONDS / 60)) min $((SECONDS % 60)) s"

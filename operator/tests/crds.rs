@@ -46,7 +46,7 @@ fn walk(schema: &Value, path: &str, visit: &mut dyn FnMut(&str, &Value)) {
 #[test]
 fn committed_definitions_are_the_generated_ones() {
     for crd in api::crds() {
-        for dir in ["crds", "config/crd"] {
+        for dir in ["crds", "config/crd", "charts/nostr-fleet/files/crds"] {
             let path = repository(dir).join(api::file_name(&crd));
             let committed = fs::read_to_string(&path).unwrap_or_default();
             assert!(
