@@ -3,7 +3,7 @@
 use crate::cluster::variable;
 use anyhow::{Context, Result};
 use nostr::prelude::{
-    Event, EventBuilder, FinalizeUnsignedEvent as _, Keys, Kind, SecretKey, Timestamp,
+    Event, EventBuilder, FinalizeUnsignedEvent as _, Keys, Kind, SecretKey, Tag, Timestamp,
 };
 use secp256k1::Secp256k1;
 use std::{fs, time::SystemTime};
@@ -17,10 +17,22 @@ pub fn keys(number: u8) -> Keys {
 
 /// A text note (kind 1) of this moment.
 pub fn note(author: &Keys, text: &str) -> Event {
+    event(author, Kind::TextNote, Vec::new(), text)
+}
+
+/// The proof that the client of this connection has `keys` (kind 22242, NIP-42).
+pub fn authentication(keys: &Keys, url: &str, challenge: &str) -> Event {
+    let tags =
+        [["relay", url], ["challenge", challenge]].map(|tag| Tag::parse(tag).expect("not empty"));
+    event(keys, Kind::Authentication, tags.to_vec(), "")
+}
+
+fn event(author: &Keys, kind: Kind, tags: Vec<Tag>, text: &str) -> Event {
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
-    let unsigned = EventBuilder::new(Kind::TextNote, text)
+    let unsigned = EventBuilder::new(kind, text)
+        .tags(tags)
         .custom_created_at(Timestamp::from_secs(now))
         .finalize_unsigned(author.public_key());
     let signature = author.sign_schnorr_with_aux_rand(

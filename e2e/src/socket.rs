@@ -1,8 +1,9 @@
-//! A WebSocket client that speaks NIP-01, independent of the relay's own code.
+//! A WebSocket client that speaks NIP-01 and NIP-42, independent of the relay's own code.
 
-use anyhow::{Context, Result, bail};
+use crate::events::authentication;
+use anyhow::{Context, Result, bail, ensure};
 use futures::{SinkExt, StreamExt};
-use nostr::prelude::Event;
+use nostr::prelude::{Event, Keys};
 use serde_json::{Value, json, value::RawValue};
 use std::time::Duration;
 use tokio::{
@@ -19,7 +20,10 @@ pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
 /// An open connection to a relay.
-pub struct Socket(WebSocketStream<Box<dyn Wire>>);
+pub struct Socket {
+    stream: WebSocketStream<Box<dyn Wire>>,
+    challenge: Option<String>,
+}
 
 /// What a relay sends.
 #[derive(Debug)]
@@ -42,27 +46,73 @@ pub struct Verdict {
 impl Socket {
     /// Shakes hands over `wire`.
     pub async fn open(wire: Box<dyn Wire>) -> Result<Self> {
-        let (socket, _) = timeout(PATIENCE, client_async("ws://relay.test/", wire)).await??;
-        Ok(Self(socket))
+        let (stream, _) = timeout(PATIENCE, client_async("ws://relay.test/", wire)).await??;
+        Ok(Self {
+            stream,
+            challenge: None,
+        })
     }
 
     /// Sends one message.
     pub async fn send(&mut self, message: &Value) -> Result<()> {
-        Ok(self.0.send(Message::text(message.to_string())).await?)
+        Ok(self.stream.send(Message::text(message.to_string())).await?)
     }
 
     /// Sends an event text just as it is.
     pub async fn send_event(&mut self, text: &str) -> Result<()> {
         Ok(self
-            .0
+            .stream
             .send(Message::text(format!(r#"["EVENT",{text}]"#)))
             .await?)
     }
 
-    /// The next text or close frame.
+    /// Proves `keys` (NIP-42) to the relay that clients know as `url`.
+    pub async fn authenticate(&mut self, keys: &Keys, url: &str) -> Result<()> {
+        let proof = authentication(keys, url, &self.challenge().await?);
+        self.send(&json!(["AUTH", proof])).await?;
+        let (id, verdict) = self.verdict().await?;
+        ensure!(id == proof.id.to_hex() && verdict.accepted, "{verdict:?}");
+        Ok(())
+    }
+
+    /// The newest challenge; waits for the first, which a relay sends before anything else.
+    async fn challenge(&mut self) -> Result<String> {
+        loop {
+            if let Some(challenge) = &self.challenge {
+                return Ok(challenge.clone());
+            }
+            let frame = self.frame().await?;
+            if !self.remembers(&frame) {
+                bail!("{frame:?} where a challenge belongs");
+            }
+        }
+    }
+
+    /// The next text or close frame, challenges left out: they are kept for [`Self::authenticate`].
     pub async fn next(&mut self) -> Result<Frame> {
         loop {
-            let next = timeout(PATIENCE, self.0.next())
+            let frame = self.frame().await?;
+            if !self.remembers(&frame) {
+                return Ok(frame);
+            }
+        }
+    }
+
+    fn remembers(&mut self, frame: &Frame) -> bool {
+        let Frame::Text(text) = frame else {
+            return false;
+        };
+        let challenge = serde_json::from_str::<(String, String)>(text)
+            .ok()
+            .filter(|(verb, _)| verb == "AUTH");
+        let is_challenge = challenge.is_some();
+        self.challenge = challenge.map(|(_, it)| it).or(self.challenge.take());
+        is_challenge
+    }
+
+    async fn frame(&mut self) -> Result<Frame> {
+        loop {
+            let next = timeout(PATIENCE, self.stream.next())
                 .await
                 .context("the relay says nothing")?;
             match next {
