@@ -4,7 +4,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/cluster/env.sh
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 cargo build --locked --quiet --workspace --bins
 "$CARGO_TARGET_DIR/debug/operator" crds --write crds
 cp crds/*.yaml config/crd/

@@ -5,7 +5,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/fleet.sh
-RELAY_BINARY=${CARGO_TARGET_DIR:-$CACHE/target}/$(uname -m)-unknown-linux-gnu/release/relay
 NAMESPACE=nostr-demo
 NAME=town
 COUNT=1500
@@ -98,11 +97,15 @@ seconds_since() { # nanoseconds at the start
   printf '%d.%03d s' $((ms / 1000)) $((ms % 1000))
 }
 
-step "a cluster and images (the first time this builds Kubernetes and the two programs: about 20 minutes)"
+if [ -n "${E2E_KUBECONFIG:-}" ]; then
+  step "the cluster of E2E_KUBECONFIG"
+else
+  step "a cluster and images (the first time this builds Kubernetes and the two programs: about 20 minutes)"
+fi
 cluster_and_images
 export KUBECONFIG=$E2E_KUBECONFIG
 without_proxy
-[ -n "${E2E_LOCAL:-}" ] || e2e/images/static.sh # the relay's own tools import and export
+[ -n "${E2E_LOCAL:-}" ] || e2e/images/static.sh relay # the relay's own tools import and export
 
 step "CRDs and operator: helm install nostr-fleet charts/nostr-fleet"
 e2e/install.sh | indent
@@ -151,12 +154,12 @@ Done in $SECONDS s. The cluster stays up.
   killed -> Ready again       $back_time
 
 Look further:
-  export KUBECONFIG=$KUBECONFIG PATH=$BIN:\$PATH
+  export KUBECONFIG=$KUBECONFIG${E2E_LOCAL:+ PATH=$BIN:\$PATH}
   kubectl -n $NAMESPACE get nrelay,statefulset,pod,service,networkpolicy,pvc
   kubectl -n $NAMESPACE describe nrelay $NAME
   kubectl -n $NAMESPACE logs $NAME-0
   kubectl -n nostr-fleet-system logs deploy/nostr-fleet-operator
   helm -n nostr-fleet-system test nostr-fleet
   $RELAY_BINARY health $URL
-  make cluster-down             # stops it; PURGE=1 also forgets it
 TEXT
+[ -z "${E2E_LOCAL:-}" ] || echo "  make cluster-down             # stops it; PURGE=1 also forgets it"

@@ -7,7 +7,6 @@ cd "$(dirname "$0")/.."
 . e2e/cluster/prerequisites.sh
 need_rust
 need_packages gcc libc6-dev shellcheck
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 
 step() { echo "--- $1"; }
 

@@ -3,7 +3,7 @@
 # Keeps the build cache from growing for ever: what cargo has not touched for a week is removed, and the whole directory once it passes 20 GB.
 set -euo pipefail
 . "$(dirname "$0")/cluster/env.sh"
-TARGET=${CARGO_TARGET_DIR:-$CACHE/target}
+TARGET=$CARGO_TARGET_DIR
 [ -d "$TARGET" ] || exit 0
 case $TARGET in "$CACHE"/*) ;; *) exit 0 ;; esac # a directory that the user named is the user's
 find "$TARGET" \( -path '*/incremental/*' -o -path '*/deps/*' \) -type f -atime +7 -mtime +7 -delete

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 need_rust
 need_packages gcc libc6-dev
 { command -v node && command -v npm; } >/dev/null || need_packages nodejs npm
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target} INSTA_UPDATE=no
+export INSTA_UPDATE=no
 FEATURES=(--features nostr-fleet-e2e/pods)
 
 say() { echo "--- $*"; }

@@ -51,11 +51,15 @@ build_helm() {
   compile helm "$BIN/kubeconform" github.com/yannh/kubeconform/cmd/kubeconform
 }
 
-need_packages runc iproute2 iptables conntrack procps openssl curl gcc libc6-dev util-linux python3
+node_packages() { # what up.sh and the node's programs call
+  need_packages runc iproute2 iptables conntrack procps openssl curl gcc libc6-dev util-linux python3
+  ln -sf /usr/sbin/runc "$BIN/runc"
+}
+
 mkdir -p "$BIN" "$CNI_BIN"
 exec 9>"$BIN/.lock"
 flock 9
-ln -sf /usr/sbin/runc "$BIN/runc"
+[ "$*" = helm ] || node_packages # helm and kubeconform run without a cluster of ours
 export CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS=-mod=readonly
 [ $# -gt 0 ] || set -- k8s etcd containerd cni netpol coredns helm
 for module; do

@@ -12,6 +12,7 @@ case $CLUSTER_NUMBER in
   *) echo "CLUSTER_NUMBER is $CLUSTER_NUMBER: give a digit from 0 to 9" >&2; exit 2 ;;
 esac
 CLUSTER_DIR=${CLUSTER_DIR:-$default_dir}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 
 BIN=${CLUSTER_BIN:-$CACHE/cluster/bin}
 CNI_BIN=${CLUSTER_CNI_BIN:-$CACHE/cluster/cni/bin}

@@ -5,4 +5,6 @@
 REPOSITORY=localhost/nostr-fleet
 PROGRAMS="relay operator"   # these have Dockerfiles
 PACKED_PROGRAMS="$PROGRAMS probe"  # probe: what pods of the tests run
+STATIC=$CARGO_TARGET_DIR/$(uname -m)-unknown-linux-gnu/release # where static.sh leaves the binaries
+RELAY_BINARY=$STATIC/relay
 PACKED=$CACHE/packed # archives, and names.env: what pack.sh made last

@@ -8,11 +8,9 @@ cd "$(dirname "$0")/../.."
 . e2e/cluster/prerequisites.sh
 . e2e/images/names.sh
 need_packages python3
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
-TARGET=$(uname -m)-unknown-linux-gnu
 
 pack() { # program: prints the image's name
-  local binary=$CARGO_TARGET_DIR/$TARGET/release/$1 root name
+  local binary=$STATIC/$1 root name
   name=$REPOSITORY-$1:host-$(sha256sum "$binary" | cut -c1-12)
   root=$(mktemp -d)
   cp "$binary" "$root/$1"

@@ -1,11 +1,11 @@
 //! The cluster that is tested on.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use std::{env, path::PathBuf};
+use std::{env, path::PathBuf, process::Command};
 
 /// A reachable cluster.
 #[derive(Clone)]
@@ -19,9 +19,8 @@ pub struct Cluster {
 impl Cluster {
     /// The cluster of `E2E_KUBECONFIG`, else the local one.
     pub async fn connect() -> Result<Self> {
-        let given = variable("E2E_KUBECONFIG").map(PathBuf::from);
-        let local = given.is_none() || variable("E2E_LOCAL").is_some();
-        let path = given.map_or_else(local_kubeconfig, Ok)?;
+        let local = variable("E2E_KUBECONFIG").is_none() || variable("E2E_LOCAL").is_some();
+        let path = kubeconfig()?;
         let kubeconfig = Kubeconfig::read_from(&path)
             .with_context(|| format!("no cluster at {}: run `make cluster-up`", path.display()))?;
         let mut config =
@@ -52,7 +51,11 @@ pub fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn local_kubeconfig() -> Result<PathBuf> {
-    let home = variable("HOME").context("HOME is not set")?;
-    Ok(PathBuf::from(home).join(".cache/nostr-fleet/cluster/admin.kubeconfig"))
+/// Where the kubeconfig is: the scripts know, by `NOSTR_FLEET_CACHE`, `CLUSTER_DIR` and the like.
+fn kubeconfig() -> Result<PathBuf> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/kubeconfig.sh");
+    let said = Command::new(script).output().context(script)?;
+    let problem = String::from_utf8_lossy(&said.stderr);
+    ensure!(said.status.success(), "{script}: {problem}");
+    Ok(String::from_utf8(said.stdout)?.trim().into())
 }

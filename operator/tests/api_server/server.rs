@@ -12,6 +12,7 @@ use nostr_fleet_operator::api;
 use std::{
     future::Future,
     path::PathBuf,
+    process::Command,
     sync::Once,
     time::{Duration, Instant},
 };
@@ -19,18 +20,16 @@ use std::{
 /// How long anything may take; the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where the kubeconfig is: the scripts know, by `E2E_KUBECONFIG`, `NOSTR_FLEET_CACHE`, `CLUSTER_DIR` and the like.
 fn kubeconfig() -> PathBuf {
-    if let Some(path) = std::env::var_os("E2E_KUBECONFIG") {
-        return path.into();
-    }
-    let dir = std::env::var_os("CLUSTER_DIR").map_or_else(
-        || {
-            PathBuf::from(std::env::var_os("HOME").unwrap_or_default())
-                .join(".cache/nostr-fleet/cluster")
-        },
-        PathBuf::from,
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../e2e/cluster/kubeconfig.sh"
     );
-    dir.join("admin.kubeconfig")
+    let said = Command::new(script).output().expect(script);
+    let problem = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success(), "{script}: {problem}");
+    String::from_utf8(said.stdout).unwrap().trim().into()
 }
 
 /// How to reach the API server, as its administrator.
