@@ -116,14 +116,14 @@ fn an_import_outlives_the_death_of_the_relay() {
 #[test]
 fn a_running_relay_s_volume_is_refused_and_its_holder_named() {
     let relay = LiveRelay::start();
-    let (data, run) = (relay.path("data"), relay.path("run"));
+    let (data, run) = (relay.path("data"), relay.run.path().to_str().unwrap());
     for command in [
         &["import", "/dev/null"][..],
         &["export"],
         &["compact"],
         &["delete", "--filter", "{}", "--yes"],
     ] {
-        let (code, _, err) = told(&[command, &["--data", &data, "--runtime-dir", &run]].concat());
+        let (code, _, err) = told(&[command, &["--data", &data, "--runtime-dir", run]].concat());
         assert!(
             code == 2 && err.contains("is in use by") && err.contains(&relay.pid()),
             "{command:?}: {err}"

@@ -22,10 +22,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the kubeconfig is: the scripts know, by `E2E_KUBECONFIG`, `NOSTR_FLEET_CACHE`, `CLUSTER_DIR` and the like.
 fn kubeconfig() -> PathBuf {
-    let script = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../e2e/cluster/kubeconfig.sh"
-    );
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../e2e/cluster/kubeconfig.sh");
     let said = Command::new(script).output().expect(script);
     let problem = String::from_utf8_lossy(&said.stderr);
     assert!(said.status.success(), "{script}: {problem}");

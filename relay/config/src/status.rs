@@ -111,4 +111,9 @@ pub struct Quarantine {
     pub file: String,
     /// First and last number of each lost run, both included.
     pub lost: Vec<(u64, u64)>,
+    /// When it was set aside, in Unix seconds.
+    pub set_aside_at: u64,
+    /// When the file is erased, as it may hold text that was deleted, in Unix seconds; absent: it is erased, and this note is what is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erase_at: Option<u64>,
 }

@@ -41,7 +41,7 @@ impl StoppedError {
 pub fn exit_code(error: &OpenError) -> u8 {
     match error {
         OpenError::Locked { .. } | OpenError::Newer { .. } => MISUSED,
-        OpenError::Io { .. } | OpenError::View { .. } => FAILED,
+        OpenError::Io { .. } | OpenError::View { .. } | OpenError::NoRoom { .. } => FAILED,
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     entry::{self, Entry, Form},
     error::{ReadError, WriteError},
     log::{self, SegmentList},
+    quarantine::Loss,
     salvage,
     segment::{self, Identity, Replacement, Segment},
     shared::{Command, Shared, Swap},
@@ -17,7 +18,7 @@ use super::{
 };
 use std::{
     io,
-    sync::{Arc, atomic::Ordering, mpsc},
+    sync::{Arc, mpsc},
 };
 
 /// Entries that one read transaction looks at.
@@ -39,7 +40,7 @@ pub(super) enum Due {
     Usual,
     /// The volume is full: also those that would free a sixteenth of their size.
     Pressing,
-    /// All with anything dead.
+    /// All with anything dead, and what was set aside.
     All,
 }
 
@@ -47,6 +48,16 @@ pub(super) enum Due {
 pub(super) fn compact(shared: &Shared, due: Due) -> Result<CompactReport, WriteError> {
     let mut report = CompactReport::default();
     let mut failed = None;
+    let before = shared.used();
+    let patience = if due == Due::All {
+        0
+    } else {
+        shared.patience()
+    };
+    if let Err(error) = shared.ward.erase(shared.clock.now(), patience) {
+        failed = Some(WriteError::io("a damaged file could not be erased")(error));
+    }
+    report.freed_bytes = before.saturating_sub(shared.used());
     for first in candidates(shared, due)? {
         if shared.alarm.is_stopped() && due != Due::All {
             break;
@@ -64,7 +75,7 @@ pub(super) fn compact(shared: &Shared, due: Due) -> Result<CompactReport, WriteE
 /// First numbers of the segments that are due: sealed ones first, as they need no new segment; then the most wasteful.
 fn candidates(shared: &Shared, due: Due) -> Result<Vec<u64>, ReadError> {
     let now = shared.clock.now();
-    let patience = shared.erase_within.load(Ordering::Relaxed) / 4 * 3;
+    let patience = shared.patience();
     let txn = shared.view.read()?;
     let mut candidates = Vec::new();
     for segment in shared.segments.load().iter() {
@@ -167,11 +178,14 @@ pub(super) fn set_aside(
     lost: Vec<(u64, u64)>,
 ) -> Result<(), WriteError> {
     let what = || format!("the damaged {}", segment.path.display());
+    let loss = Loss {
+        numbers: lost,
+        noticed: shared.clock.now(),
+    };
     let demanded = shared.proof.demand_rebuild();
-    let (_, note) = demanded
-        .and_then(|()| salvage::set_aside(&shared.dir, segment, lost))
+    demanded
+        .and_then(|()| shared.ward.replace(segment, loss))
         .map_err(WriteError::io(what()))?;
-    shared.note(note);
     swap(shared, segment, Dead::default()).map_err(WriteError::io(what()))
 }
 

@@ -35,6 +35,17 @@ pub enum OpenError {
         /// Why it failed.
         source: io::Error,
     },
+    /// The volume cannot hold the view.
+    #[error(
+        "no room on the volume of {dir}: the view, which is made from the log, needs about {} MB more. Make the volume (and storage.size) larger or free \
+         room on it, then start again: the log is whole, nothing is lost", need.div_ceil(1 << 20)
+    )]
+    NoRoom {
+        /// The store.
+        dir: PathBuf,
+        /// Bytes that are still needed, about.
+        need: u64,
+    },
     /// LMDB refused.
     #[error("{what}: {source}")]
     View {

@@ -49,6 +49,11 @@ impl Segments {
     }
 }
 
+/// Bytes that the files of these segments take.
+pub(super) fn bytes(list: &[Arc<Segment>]) -> u64 {
+    list.iter().map(|segment| segment.size() as u64).sum()
+}
+
 /// The segment that covers a number.
 pub(super) fn covering(list: &[Arc<Segment>], number: u64) -> Option<&Arc<Segment>> {
     let after = list.partition_point(|segment| segment.identity.first <= number);

@@ -3,14 +3,16 @@
 //! **Writing.** [`Store::submit`] puts tickets into the queue of the *writer* thread. It takes all that waits as one group;
 //! *decide* says what becomes of each event and with which effects; *entry* spells event and effects as frames; *apply*
 //! carries them into the *view*; the *log* takes the frames into the open *segment* and syncs once; the view commits;
-//! every recipient is answered once and the [`Listener`] hears the number. *space* says what may be allocated.
+//! every recipient is answered once and the [`Listener`] hears the number. *space* says what may be allocated, *room* makes
+//! use of it when the segment or the view is full.
 //!
 //! **Reading.** [`Store::query`] makes a *scan*: *plan* picks one index per filter, *walk* merges its cursors by time,
 //! *row* is what comes out. *count* and *dump* read the same way. Addresses are sequence numbers: the view maps *keys* to
 //! numbers, *offsets* map numbers to bytes, *map* has the only `unsafe` code.
 //!
-//! **Keeping.** *recover* opens a store by the proofs of *lock* and *proof*, *salvage* cuts a torn tail and sets damaged
-//! segments aside, *rebuild* makes the view anew with *sorter*. *upkeep* runs *sweep*, *compact* and the scrub.
+//! **Keeping.** *recover* opens a store by the proofs of *lock* and *proof*: *inventory* looks at the log, *salvage* reads
+//! what is torn or damaged, *quarantine* keeps it aside, *rebuild* makes the view anew with *sorter*. *upkeep* runs *sweep*,
+//! *compact* and the scrub.
 //!
 //! It never interprets a configuration, a connection or a clock inside *decide* and *apply*: the same log gives the same
 //! view everywhere.
@@ -25,6 +27,7 @@ mod entry;
 mod error;
 mod files;
 mod forming;
+mod inventory;
 mod keys;
 mod lock;
 mod log;
@@ -33,8 +36,10 @@ mod offsets;
 mod options;
 mod plan;
 mod proof;
+mod quarantine;
 mod rebuild;
 mod recover;
+mod room;
 mod row;
 mod salvage;
 mod scan;

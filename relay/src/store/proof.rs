@@ -1,15 +1,21 @@
 //! `FORMAT`, `CLEAN`, `DIRTY` and the run token: whose store this is, and whether the view may be trusted.
 //!
 //! The view is not synced, so its file is whole only while the machine that wrote it lives, or after a clean close.
-//! `CLEAN` says the latter. `DIRTY` names the run that wrote last; the same token in the runtime directory, a tmpfs that
-//! dies with the boot or the pod, says that only the process died.
+//! `CLEAN` says the latter. `DIRTY` names the run that wrote last and the file that it wrote; the same token in the
+//! runtime directory, a tmpfs that dies with the boot or the pod, says that only the process died. A copy of the store has
+//! another file, and a runtime directory on a disk would outlive the boot: neither proves anything.
 
 use super::{error::OpenError, files};
+use rustix::fs::statfs;
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
+
+/// `f_type` of a tmpfs (statfs(2)).
+const TMPFS: i64 = 0x0102_1994;
 
 /// The newest format that this program reads and writes.
 pub(super) const FORMAT: u32 = 1;
@@ -101,15 +107,45 @@ pub(super) enum Trust {
 #[derive(Clone, Debug)]
 pub(super) struct Proof {
     dir: PathBuf,
-    token: PathBuf,
+    view: PathBuf,
+    /// `None`: there is no tmpfs to keep it in.
+    token: Option<PathBuf>,
+}
+
+fn is_tmpfs(dir: &Path) -> io::Result<bool> {
+    fs::create_dir_all(dir)?;
+    Ok(statfs(dir)?.f_type == TMPFS)
 }
 
 impl Proof {
-    pub fn new(dir: &Path, runtime_dir: &Path, store_id: &str) -> Self {
+    /// The proofs of the store in `dir` whose view is the file `view`.
+    pub fn new(dir: &Path, view: PathBuf, token: Option<PathBuf>) -> Self {
         Self {
             dir: dir.to_owned(),
-            token: runtime_dir.join(format!("nostr-fleet-{store_id}.run")),
+            view,
+            token,
         }
+    }
+
+    /// Where the run token stands; `None`, said once in the log, where `runtime_dir` is no tmpfs.
+    pub fn token(runtime_dir: &Path, store_id: &str) -> Option<PathBuf> {
+        let why = match is_tmpfs(runtime_dir) {
+            Ok(true) => return Some(runtime_dir.join(format!("nostr-fleet-{store_id}.run"))),
+            Ok(false) => "it is on a disk, which outlives a power loss".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        tracing::warn!(
+            runtime_dir = %runtime_dir.display(),
+            why,
+            "the runtime directory is no tmpfs: after any death of the process the view is made anew from the log"
+        );
+        None
+    }
+
+    /// Device and inode of the view's file.
+    fn file(&self) -> io::Result<String> {
+        let file = fs::metadata(&self.view)?;
+        Ok(format!("{:x}:{:x}", file.dev(), file.ino()))
     }
 
     fn clean(&self) -> PathBuf {
@@ -132,34 +168,34 @@ impl Proof {
         if self.clean().exists() {
             return Trust::Clean;
         }
-        match (fs::read(self.dirty()), fs::read(&self.token)) {
-            (Ok(dirty), Ok(token)) if !dirty.is_empty() && dirty == token => Trust::SameRun,
+        let token = self.token.as_ref().map(fs::read_to_string);
+        match (fs::read_to_string(self.dirty()), token, self.file()) {
+            (Ok(dirty), Some(Ok(token)), Ok(file))
+                if dirty == token && token.split(' ').nth(1) == Some(&file) =>
+            {
+                Trust::SameRun
+            }
             _ => Trust::None,
         }
     }
 
     /// Before the first write: a token in both places, then `CLEAN` goes, all durable.
     pub fn mark_dirty(&self) -> io::Result<()> {
-        let token = format!("{:032x}", rand::random::<u128>());
-        if let Err(error) = self.write_token(&token) {
-            tracing::warn!(%error, path = %self.token.display(), "no run token: the view is rebuilt after any death of the process");
+        let token = format!("{:032x} {}", rand::random::<u128>(), self.file()?);
+        if let Some(path) = &self.token
+            && let Err(error) = fs::write(path, &token)
+        {
+            tracing::warn!(%error, path = %path.display(), "no run token: the view is rebuilt after any death of the process");
         }
         files::write_durably(&self.dirty(), token.as_bytes())?;
         files::remove(&self.clean())?;
         files::sync_dir(&self.dir)
     }
 
-    fn write_token(&self, token: &str) -> io::Result<()> {
-        if let Some(dir) = self.token.parent() {
-            fs::create_dir_all(dir)?;
-        }
-        fs::write(&self.token, token)
-    }
-
     /// After the forced sync of a close.
     pub fn mark_clean(&self) -> io::Result<()> {
         files::write_durably(&self.clean(), b"")?;
-        files::remove(&self.token)?;
+        self.token.as_deref().map_or(Ok(false), files::remove)?;
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use super::{
     options::{Phase, Progress},
     segment::Segment,
     sorter::{self, SHAPES, Sorter},
+    space::{Purpose, Space},
     view::{self, APPLIED, EVENTS, Index, LIVE_BYTES, View},
 };
 use heed::PutFlags;
@@ -18,6 +19,10 @@ use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 /// Records in one transaction: LMDB bounds the pages that one may touch.
 const RECORDS: usize = 500_000;
+/// The view starts with this at least.
+const LEAST: u64 = 1 << 20;
+/// And grows by its size, within these bounds, but by no more than is still to come.
+const STEPS: (u64, u64) = (64 << 20, 1 << 30);
 
 /// What a rebuild works with.
 pub(super) struct Rebuild<'a> {
@@ -29,8 +34,10 @@ pub(super) struct Rebuild<'a> {
     pub segments: &'a [Arc<Segment>],
     /// The last number.
     pub last: u64,
-    /// The view's first size.
-    pub size: u64,
+    /// How much room there is.
+    pub space: &'a Space,
+    /// Bytes of the store's other files.
+    pub used: u64,
     /// Told how far it is.
     pub progress: &'a Progress,
 }
@@ -74,22 +81,55 @@ impl Graves {
     }
 }
 
+/// How much of an index is in the view for good.
+struct Filled {
+    records: usize,
+    stale: usize,
+}
+
 impl Rebuild<'_> {
-    /// Deletes the old view unopened and makes the new one.
+    /// Deletes the old view unopened and makes the new one. On a volume without the room for it nothing is left behind.
     pub fn run(&self) -> Result<Rebuilt, OpenError> {
         let io = |what: &str| OpenError::io(format!("{}: {what}", self.dir.display()));
         view::delete(self.view_dir).map_err(io("the old view could not be deleted"))?;
         let runs = self.dir.join("rebuild");
-        let mut sorter = Sorter::new(&runs).map_err(io("no room to sort keys"))?;
+        let mut sorter = Sorter::new(&runs).map_err(self.problem(0, "rebuild/"))?;
+        let made = self.make(&mut sorter);
+        let cleared = sorter::clear(&runs).map_err(io("sorted keys could not be removed"));
+        if made.is_err() {
+            // Best effort: the next start deletes it too.
+            let _ = view::delete(self.view_dir);
+        }
+        let made = made?;
+        cleared.map(|()| made)
+    }
+
+    fn make(&self, sorter: &mut Sorter) -> Result<Rebuilt, OpenError> {
         let mut sums = Sums::default();
-        self.collect(&mut sorter, &mut sums)
-            .map_err(io("keys could not be sorted"))?;
-        let view = self.build(&mut sorter, &mut sums)?;
-        sorter::clear(&runs).map_err(io("sorted keys could not be removed"))?;
+        if let Err(error) = self.collect(sorter, &mut sums) {
+            let need = sorter.bytes_to_come();
+            return Err(self.problem(need, "keys could not be sorted")(error));
+        }
+        let view = self.build(sorter, &mut sums)?;
         Ok(Rebuilt {
             view,
             stale: sums.stale,
         })
+    }
+
+    fn no_room(&self, need: u64) -> OpenError {
+        OpenError::NoRoom {
+            dir: self.dir.to_owned(),
+            need,
+        }
+    }
+
+    /// An error of the file system, in words that help where it is full.
+    fn problem(&self, need: u64, what: &str) -> impl FnOnce(io::Error) -> OpenError {
+        move |error| match error.kind() {
+            io::ErrorKind::StorageFull => self.no_room(need),
+            _ => OpenError::io(format!("{}: {what}", self.dir.display()))(error),
+        }
     }
 
     fn entries(&self) -> impl Iterator<Item = (u64, Entry<'_>)> {
@@ -162,31 +202,75 @@ impl Rebuild<'_> {
     }
 
     fn build(&self, sorter: &mut Sorter, sums: &mut Sums) -> Result<View, OpenError> {
-        let mut size = self.size.max(sorter.bytes() as u64 * 3 / 2);
-        loop {
-            let view = View::open(self.view_dir, size as usize)
-                .map_err(OpenError::view("the new view could not be made"))?;
-            match self.fill(&view, sorter, sums) {
-                Ok(()) => return Ok(view),
-                Err(error) if view::is_full(&error) => {
-                    drop(view);
-                    size *= 2;
-                    view::delete(self.view_dir)
-                        .map_err(OpenError::io("a view that was too small"))?;
-                }
-                Err(error) => return Err(OpenError::view("the new view")(error)),
-            }
-        }
-    }
-
-    fn fill(&self, view: &View, sorter: &mut Sorter, sums: &mut Sums) -> heed::Result<()> {
-        sums.stale.clear();
-        for (at, (index, ..)) in SHAPES.iter().enumerate() {
-            fill_one(view, sorter, (at, &mut sums.stale))?;
-            tracing::debug!(?index, "rebuilt");
+        let usual = self.space.first_view_size();
+        let usual = usual.map_err(OpenError::io("the file system"))?;
+        let room = self.room(sorter, 0)?;
+        let view = View::open(self.view_dir, usual.min(room).max(LEAST) as usize)
+            .map_err(|error| self.refused(sorter, error))?;
+        for at in 0..SHAPES.len() {
+            self.index(&view, sorter, (at, &mut sums.stale))?;
+            let what = "sorted keys could not be removed";
+            sorter.done(at).map_err(self.problem(0, what))?;
             let percent = 70 + 30 * (at + 1) / SHAPES.len();
             self.progress.set(Phase::Rebuilding, percent as u8);
         }
+        while let Err(error) = self.write_sums(&view, sums) {
+            self.make_room(&view, sorter, error)?;
+        }
+        Ok(view)
+    }
+
+    /// Bytes that may still be allocated beside a view of `size`.
+    fn room(&self, sorter: &Sorter, size: u64) -> Result<u64, OpenError> {
+        let used = self.used + size + sorter.bytes_on_disk();
+        let room = self.space.available(used, Purpose::Removal);
+        room.map_err(OpenError::io("the file system"))
+    }
+
+    fn refused(&self, sorter: &Sorter, error: heed::Error) -> OpenError {
+        match error {
+            heed::Error::Io(error) => {
+                let need = sorter.bytes_to_come().max(LEAST);
+                self.problem(need, "the new view could not be made")(error)
+            }
+            error => OpenError::view("the new view")(error),
+        }
+    }
+
+    /// Lets the view grow by what is still to come, in steps, if it is the error that this mends.
+    fn make_room(&self, view: &View, sorter: &Sorter, error: heed::Error) -> Result<(), OpenError> {
+        if !view::is_full(&error) {
+            return Err(self.refused(sorter, error));
+        }
+        let (size, to_come) = (view.size() as u64, sorter.bytes_to_come().max(LEAST));
+        let room = self.room(sorter, size)?;
+        let step = size.clamp(STEPS.0, STEPS.1).min(to_come).min(room) & !0xffff;
+        if step == 0 {
+            return Err(self.no_room(to_come));
+        }
+        view.grow((size + step) as usize)
+            .map_err(|error| self.refused(sorter, error))
+    }
+
+    /// Appends one index, as often as it takes until it has room; what is in the view for good is not done again.
+    fn index(
+        &self,
+        view: &View,
+        sorter: &mut Sorter,
+        (at, stale): (usize, &mut Vec<u64>),
+    ) -> Result<(), OpenError> {
+        let mut filled = Filled {
+            records: 0,
+            stale: stale.len(),
+        };
+        while let Err(error) = fill(view, sorter, (at, &mut filled, stale)) {
+            stale.truncate(filled.stale);
+            self.make_room(view, sorter, error)?;
+        }
+        Ok(())
+    }
+
+    fn write_sums(&self, view: &View, sums: &Sums) -> heed::Result<()> {
         let mut txn = view.write()?;
         for (segment, dead) in &sums.dead {
             let key = segment.to_be_bytes();
@@ -203,20 +287,26 @@ impl Rebuild<'_> {
     }
 }
 
-/// Appends one index. Of records with one key the highest value counts; the numbers of the others are stale.
-fn fill_one(
+/// Appends one index from where it stands on. Of records with one key the highest value counts; the numbers of the others
+/// are stale.
+fn fill(
     view: &View,
     sorter: &mut Sorter,
-    (at, stale): (usize, &mut Vec<u64>),
+    (at, filled, stale): (usize, &mut Filled, &mut Vec<u64>),
 ) -> heed::Result<()> {
     let (index, key, value) = SHAPES[at];
     let mut merge = sorter.sorted(at)?;
+    for _ in 0..filled.records {
+        merge.next()?;
+    }
     let mut next = merge.next()?;
     while next.is_some() {
         let mut txn = view.write()?;
-        for _ in 0..RECORDS {
-            let Some(record) = next else { break };
-            next = merge.next()?;
+        let mut taken = 0;
+        while taken < RECORDS
+            && let Some(record) = next
+        {
+            (next, taken) = (merge.next()?, taken + 1);
             if next.is_some_and(|next| next[..key] == record[..key]) {
                 let number = record[key..key + value].first_chunk();
                 if let (Some(number), Index::Ids | Index::Address) = (number, index) {
@@ -229,6 +319,8 @@ fn fill_one(
                 .put_with_flags(&mut txn, PutFlags::APPEND, key, value)?;
         }
         txn.commit()?;
+        filled.records += taken;
+        filled.stale = stale.len();
     }
     Ok(())
 }

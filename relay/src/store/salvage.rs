@@ -1,15 +1,10 @@
 //! Reading a segment frame by frame: the tail of the active one at a start, and what is left of a damaged one.
 
 use super::{
-    entry::{ALIGN, Entry},
-    files,
+    entry::{ALIGN, Entry, HEAD},
     segment::{HEADER, Segment},
 };
-use relay_config::status::Quarantine;
-use std::{fs, io, path::Path, sync::Arc};
-
-/// Where damaged segments go.
-pub(super) const QUARANTINE: &str = "quarantine";
+use std::io;
 
 /// What a walk over an unsealed segment found.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,14 +94,16 @@ fn skip_zeros(bytes: &[u8], at: usize) -> usize {
     bytes.len()
 }
 
-/// Every frame with a right checksum from `from` on, whatever lies between them.
+/// Every frame with a right checksum and a number of this segment from `from` on, whatever lies between them.
 pub(super) fn entries(segment: &Segment, from: usize) -> impl Iterator<Item = (usize, Entry<'_>)> {
-    let (bytes, id) = (segment.bytes(), segment.identity.id);
+    let (bytes, id, first) = (segment.bytes(), segment.identity.id, segment.identity.first);
+    let numbers = first..first.saturating_add((bytes.len() / HEAD) as u64);
     let mut at = from.next_multiple_of(ALIGN);
     std::iter::from_fn(move || {
         while at < bytes.len() {
             let here = at;
             match Entry::read_checked(&bytes[here..], id) {
+                Some(entry) if !numbers.contains(&entry.number()) => at += entry.padded(),
                 Some(entry) => {
                     at += entry.padded();
                     return Some((here, entry));
@@ -146,46 +143,6 @@ pub(super) fn extend(runs: &mut Vec<(u64, u64)>, number: u64) {
     }
 }
 
-/// Sets a damaged segment aside: its readable frames go into a new file under its name, the damaged one into
-/// `quarantine/`, with a note of what was lost. Returns the new segment and the note.
-pub(super) fn set_aside(
-    dir: &Path,
-    segment: &Segment,
-    lost: Vec<(u64, u64)>,
-) -> io::Result<(Arc<Segment>, Quarantine)> {
-    let identity = segment.identity;
-    let aside = dir.join(QUARANTINE);
-    fs::create_dir_all(&aside)?;
-    let name = format!("{:020}-{:08x}", identity.first, identity.id);
-    let note = Quarantine {
-        file: format!("{QUARANTINE}/{name}.seg"),
-        lost,
-    };
-    let kept = Segment::write_kept(segment, entries(segment, HEADER).map(|(_, entry)| entry))?;
-    let target = aside.join(format!("{name}.seg"));
-    files::remove(&target)?;
-    fs::hard_link(&segment.path, &target)?;
-    let bytes = serde_json::to_vec(&note)?;
-    files::write_durably(&aside.join(format!("{name}.json")), &bytes)?;
-    kept.publish()?;
-    tracing::error!(file = %note.file, lost = ?note.lost, "a damaged segment was set aside; its readable entries were kept");
-    Ok((Arc::new(Segment::open(&segment.path)?), note))
-}
-
-/// The notes of all segments that were set aside.
-pub(super) fn notes(dir: &Path) -> Vec<Quarantine> {
-    let Ok(files) = fs::read_dir(dir.join(QUARANTINE)) else {
-        return Vec::new();
-    };
-    let mut notes: Vec<Quarantine> = files
-        .filter_map(Result::ok)
-        .filter(|file| file.path().extension().is_some_and(|e| e == "json"))
-        .filter_map(|file| serde_json::from_slice(&fs::read(file.path()).ok()?).ok())
-        .collect();
-    notes.sort_by(|a, b| a.file.cmp(&b.file));
-    notes
-}
-
 /// Numbers from `first` up to and without `next` that have no readable frame.
 pub(super) fn missing(segment: &Segment, next: u64) -> Vec<(u64, u64)> {
     let mut runs = Vec::new();
@@ -208,8 +165,11 @@ mod tests {
     use super::*;
     use crate::store::{
         entry::{self, Stamp},
+        files,
+        quarantine::{Loss, Ward},
         segment::{self, Identity},
     };
+    use std::path::Path;
 
     /// A segment of groups of these sizes, each entry a removal without effects, and where its frames start.
     fn segment(dir: &Path, groups: &[u64]) -> (Segment, Vec<usize>) {
@@ -278,11 +238,20 @@ mod tests {
         segment.write(&[0xff], starts[1] + 60).unwrap();
         assert_eq!(walk(&segment).tail, Tail::Damaged);
         assert_eq!(missing(&segment, 7), [(2, 2)]);
-        let (kept, note) = set_aside(dir.path(), &segment, vec![(2, 2)]).unwrap();
+        let ward = Ward::of(dir.path());
+        let loss = Loss {
+            numbers: vec![(2, 2)],
+            noticed: 1000,
+        };
+        let kept = ward.replace(&segment, loss).unwrap();
         assert_eq!(lost(&kept), []);
         assert_eq!(kept.sealed_count(), Some(6));
         let found: Vec<u64> = (1..=6).filter(|n| kept.get(*n).is_some()).collect();
         assert_eq!(found, [1, 3, 4, 5, 6]);
-        assert_eq!(notes(dir.path()), [note]);
+        let notes = ward.notes(60);
+        assert_eq!(notes[0].lost, [(2, 2)]);
+        assert_eq!(notes[0].erase_at, Some(1060));
+        assert_eq!(ward.bytes(), 1 << 16);
+        assert_eq!(Ward::of(dir.path()).notes(60), notes, "a start reads them");
     }
 }

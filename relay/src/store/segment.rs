@@ -6,6 +6,7 @@ use super::{
     entry::{self, ALIGN, Entry, HEAD},
     map,
     offsets::{self, LiveOffsets},
+    salvage,
 };
 use memmap2::Mmap;
 use rustix::fs::{FallocateFlags, fallocate, fdatasync};
@@ -210,26 +211,47 @@ fn read_footer(bytes: &[u8], identity: &Identity) -> Option<Footer> {
     whole.then_some(Footer { table, count, end })
 }
 
+fn open(path: &Path) -> io::Result<(File, Mmap)> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let map = map::map_file(&file)?;
+    Ok((file, map))
+}
+
 impl Segment {
     /// Opens a segment. Without a whole footer it is open for writing: its table is empty until [`Segment::set_offset`].
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
-        let map = map::map_file(&file)?;
+        let (file, map) = open(path)?;
         let identity = read_header(&map)?;
+        Ok(Self::mapped(path, (file, map), identity))
+    }
+
+    /// Opens a segment whose header cannot be read as what it should be by its name and place, if its frames bear that out.
+    pub fn presumed(path: &Path, first: u64, store: [u8; 16]) -> io::Result<Option<Self>> {
+        let (file, map) = open(path)?;
+        let Some(id) = map.get(8..12).and_then(|id| id.try_into().ok()) else {
+            return Ok(None);
+        };
+        let id = u32::from_le_bytes(id);
+        let segment = Self::mapped(path, (file, map), Identity { id, first, store });
+        let agrees = salvage::entries(&segment, HEADER).next().is_some();
+        Ok(agrees.then_some(segment))
+    }
+
+    fn mapped(path: &Path, (file, map): (File, Mmap), identity: Identity) -> Self {
         let footer = read_footer(&map, &identity);
         let end = footer.as_ref().map(|footer| footer.end);
         let offsets = match footer {
             Some(Footer { table, count, .. }) => Offsets::Sealed { table, count },
             None => Offsets::Live(LiveOffsets::new(map.len() / (HEAD + 4))),
         };
-        Ok(Self {
+        Self {
             path: path.to_owned(),
             identity,
             end,
             file,
             map,
             offsets,
-        })
+        }
     }
 
     /// Writes these entries of this segment into a replacement of it: same numbers, new identity.

@@ -4,16 +4,17 @@ use super::{
     apply::Dead,
     effect::Reason,
     lock::Lock,
-    log::Segments,
+    log::{self, Segments},
     options::OnCommit,
     proof::Proof,
+    quarantine::Ward,
     segment::Segment,
     space::Space,
     ticket::{Answers, Committed, Listener, Outcome, Ticket},
     view::{EVENTS, Index, LIVE_BYTES, View},
 };
 use crate::clock::Clock;
-use relay_config::status::{Quarantine, StoreStatus};
+use relay_config::status::StoreStatus;
 use std::{
     collections::VecDeque,
     path::PathBuf,
@@ -187,7 +188,7 @@ pub(super) struct Shared {
     pub space: Space,
     pub proof: Proof,
     pub erase_within: AtomicU64,
-    pub quarantined: Mutex<Vec<Quarantine>>,
+    pub ward: Ward,
     pub store_id: String,
     pub start: &'static str,
     pub on_commit: OnCommit,
@@ -209,19 +210,12 @@ impl Shared {
 
     /// Bytes of the store's own files.
     pub fn used(&self) -> u64 {
-        let log: usize = self.segments.load().iter().map(|s| s.size()).sum();
-        (log + self.view.size()) as u64
+        log::bytes(&self.segments.load()) + self.view.size() as u64 + self.ward.bytes()
     }
 
-    fn notes(&self) -> MutexGuard<'_, Vec<Quarantine>> {
-        self.quarantined
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Remembers that a segment was set aside.
-    pub fn note(&self, quarantine: Quarantine) {
-        self.notes().push(quarantine);
+    /// How many seconds text that should be erased may wait, so that `eraseWithin` is kept with time to spare.
+    pub fn patience(&self) -> u64 {
+        self.erase_within.load(Ordering::Relaxed) / 4 * 3
     }
 
     /// How the store fares.
@@ -233,7 +227,7 @@ impl Shared {
             used_bytes: self.used(),
             capacity_bytes: self.space.capacity().unwrap_or(0),
             full: self.space.is_full(),
-            quarantined: self.notes().clone(),
+            quarantined: self.ward.notes(self.patience()),
             start: self.start.to_owned(),
             ..StoreStatus::default()
         };

@@ -11,6 +11,8 @@ use std::{
 
 /// Records of one index that are held in memory.
 const HELD: usize = 400_000;
+/// What LMDB adds to a record on a page that is filled in order, about.
+const OVERHEAD: usize = 10;
 /// The longest record: a public key and a number.
 const WIDTH: usize = 40;
 type Record = [u8; WIDTH];
@@ -33,6 +35,7 @@ pub(super) const SHAPES: [(Index, usize, usize); 11] = [
 /// Records of one index.
 struct Pile {
     width: usize,
+    count: usize,
     held: Vec<Record>,
     runs: Vec<PathBuf>,
 }
@@ -41,7 +44,6 @@ struct Pile {
 pub(super) struct Sorter {
     dir: PathBuf,
     piles: Vec<Pile>,
-    bytes: usize,
 }
 
 impl Sorter {
@@ -53,6 +55,7 @@ impl Sorter {
             .iter()
             .map(|(_, key, value)| Pile {
                 width: key + value,
+                count: 0,
                 held: Vec::new(),
                 runs: Vec::new(),
             })
@@ -60,13 +63,29 @@ impl Sorter {
         Ok(Self {
             dir: dir.to_owned(),
             piles,
-            bytes: 0,
         })
     }
 
-    /// Bytes that all records will take in the view, about.
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    /// Bytes that the records of the indexes that are not done will take in the view, about.
+    pub fn bytes_to_come(&self) -> u64 {
+        let bytes = |pile: &Pile| pile.count * (pile.width + OVERHEAD);
+        self.piles.iter().map(bytes).sum::<usize>() as u64
+    }
+
+    /// Bytes of the runs on the disk.
+    pub fn bytes_on_disk(&self) -> u64 {
+        let bytes = |pile: &Pile| pile.runs.len() * HELD * pile.width;
+        self.piles.iter().map(bytes).sum::<usize>() as u64
+    }
+
+    /// The index at this place of [`SHAPES`] is made: its records go, and make room for the next one.
+    pub fn done(&mut self, at: usize) -> io::Result<()> {
+        let pile = &mut self.piles[at];
+        (pile.count, pile.held) = (0, Vec::new());
+        for run in pile.runs.drain(..) {
+            fs::remove_file(run)?;
+        }
+        Ok(())
     }
 
     /// Adds a record.
@@ -79,7 +98,7 @@ impl Sorter {
         record[..key.len()].copy_from_slice(key);
         record[key.len()..key.len() + value.len()].copy_from_slice(value);
         let pile = &mut self.piles[at];
-        self.bytes += pile.width + 10;
+        pile.count += 1;
         pile.held.push(record);
         if pile.held.len() >= HELD {
             let path = self.dir.join(format!("{at}-{}.run", pile.runs.len()));
@@ -192,6 +211,11 @@ mod tests {
             }
             assert_eq!(seen, count, "a second time as well");
         }
+        assert_eq!(sorter.bytes_on_disk(), 24 * HELD as u64);
+        assert_eq!(sorter.bytes_to_come(), 34 * count);
+        sorter.done(0)?;
+        assert_eq!(fs::read_dir(&dir)?.count(), 0, "its room is free at once");
+        assert_eq!((sorter.bytes_on_disk(), sorter.bytes_to_come()), (0, 0));
         clear(&dir)
     }
 }

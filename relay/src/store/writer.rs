@@ -6,7 +6,7 @@
 use super::{
     apply::{self, Dead, Frames, Tally, dead_of},
     forming::{Done, Forming, Job, Stop},
-    log::{Group, Log, RollError},
+    log::{Group, Log},
     shared::{Command, Removing, Replies, Shared, Swap},
     space::Purpose,
     ticket::{Committed, Failure, Outcome},
@@ -34,8 +34,8 @@ struct Written {
 
 /// The writer thread's own.
 pub(super) struct Writer {
-    shared: Arc<Shared>,
-    log: Log,
+    pub(super) shared: Arc<Shared>,
+    pub(super) log: Log,
     is_dirty: bool,
     jobs: VecDeque<Job>,
 }
@@ -220,20 +220,6 @@ impl Writer {
         }
     }
 
-    /// Once the volume was full, what the reserve gave is kept for removals until there is room for ordinary events again.
-    fn purpose(&self) -> Purpose {
-        let space = &self.shared.space;
-        if !space.is_full() {
-            return Purpose::Ordinary;
-        }
-        let available = space.available(self.shared.used(), Purpose::Ordinary);
-        if available.unwrap_or(0) > 0 {
-            return Purpose::Ordinary;
-        }
-        self.shared.alarm.hurry();
-        Purpose::Removal
-    }
-
     fn demand_rebuild(&self) {
         if let Err(error) = self.shared.proof.demand_rebuild() {
             tracing::error!(%error, "the mark that demands a rebuild could not be written");
@@ -246,48 +232,6 @@ impl Writer {
             self.is_dirty = true;
         }
         Ok(())
-    }
-
-    fn grow_view(&self, purpose: Purpose) -> bool {
-        let (shared, size) = (&self.shared, self.shared.view.size() as u64);
-        let next = shared.space.next_view_size(size, shared.used(), purpose);
-        let Ok(Some(next)) = next else {
-            return false;
-        };
-        match shared.view.grow(next as usize) {
-            Ok(()) => true,
-            Err(error) if shared.view.is_unmapped() => {
-                tracing::error!(%error, "the view lost its map");
-                shared.fail("the view could not be mapped again after it grew");
-                false
-            }
-            Err(error) => {
-                tracing::warn!(%error, "no room for the view to grow");
-                false
-            }
-        }
-    }
-
-    fn new_segment(&mut self, bytes: usize, purpose: Purpose) -> bool {
-        let space = &self.shared.space;
-        let size = space.segment_size(purpose).unwrap_or(0);
-        let need = size.max(bytes as u64 + (1 << 16));
-        let available = space.available(self.shared.used(), purpose).unwrap_or(0);
-        if available < need {
-            return false;
-        }
-        match self.log.roll(size, bytes) {
-            Ok(()) => true,
-            Err(RollError::Create(error)) => {
-                tracing::warn!(%error, "no room for a new segment");
-                false
-            }
-            Err(RollError::Seal(error)) => {
-                tracing::error!(%error, "a segment could not be sealed");
-                self.shared.fail("a segment of the log could not be sealed");
-                false
-            }
-        }
     }
 
     fn roll(&mut self) -> bool {

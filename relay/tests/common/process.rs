@@ -54,6 +54,8 @@ pub struct Relay {
     pub ops: SocketAddr,
     pub first_line: String,
     pub dir: TempDir,
+    /// A tmpfs, as a runtime directory must be.
+    _run: TempDir,
     child: Child,
 }
 
@@ -68,11 +70,12 @@ impl Relay {
     /// Starts in a directory that holds a `relay.yaml`.
     pub fn start_in(dir: TempDir, arguments: &[&str]) -> Self {
         let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-        fs::create_dir_all(path("run")).unwrap();
+        let run = tempfile::tempdir_in("/dev/shm").unwrap();
         let log = fs::File::create(path("log")).unwrap();
         let mut child = relay(&["serve", "--listen", "127.0.0.1:0", "--ops", "127.0.0.1:0"])
             .args(["--config", &path("relay.yaml"), "--data", &path("data")])
-            .args(["--runtime-dir", &path("run")])
+            .arg("--runtime-dir")
+            .arg(run.path())
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(log)
@@ -92,6 +95,7 @@ impl Relay {
             ops: address("ops http://"),
             first_line,
             dir,
+            _run: run,
             child,
         }
     }

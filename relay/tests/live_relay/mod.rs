@@ -15,6 +15,8 @@ const CONFIGURATION: &str = "version: 1\nhot:\n  limits:\n    connectionsPerAddr
 /// A running relay with a directory of its own.
 pub struct LiveRelay {
     pub dir: TempDir,
+    /// A tmpfs, as a runtime directory must be.
+    pub run: TempDir,
     pub url: String,
     pub ops: String,
     addresses: [SocketAddr; 2],
@@ -31,14 +33,16 @@ fn free() -> SocketAddr {
 impl LiveRelay {
     pub fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let run = tempfile::tempdir_in("/dev/shm").unwrap();
         fs::write(dir.path().join("relay.yaml"), CONFIGURATION).unwrap();
         let addresses = [free(), free()];
         Self {
             url: format!("ws://{}", addresses[0]),
             ops: format!("http://{}", addresses[1]),
-            child: serve(&dir, addresses),
+            child: serve(&dir, &run, addresses),
             addresses,
             dir,
+            run,
         }
     }
 
@@ -50,7 +54,7 @@ impl LiveRelay {
 
     /// Starts again on the same port and store.
     pub fn start_again(&mut self) {
-        self.child = serve(&self.dir, self.addresses);
+        self.child = serve(&self.dir, &self.run, self.addresses);
     }
 
     pub fn pid(&self) -> String {
@@ -62,9 +66,8 @@ impl LiveRelay {
     }
 }
 
-fn serve(dir: &TempDir, addresses: [SocketAddr; 2]) -> Child {
+fn serve(dir: &TempDir, run: &TempDir, addresses: [SocketAddr; 2]) -> Child {
     let path = |name: &str| dir.path().join(name);
-    fs::create_dir_all(path("run")).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_relay"))
         .arg("serve")
         .args(["--listen", &addresses[0].to_string()])
@@ -74,7 +77,7 @@ fn serve(dir: &TempDir, addresses: [SocketAddr; 2]) -> Child {
         .arg("--data")
         .arg(path("data"))
         .arg("--runtime-dir")
-        .arg(path("run"))
+        .arg(run.path())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

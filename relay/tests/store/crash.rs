@@ -78,7 +78,8 @@ fn start(dir: &Path, round: u64) -> Child {
 fn nothing_that_was_answered_ok_is_lost_by_a_kill() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_str().unwrap().to_owned();
-    std::fs::create_dir_all(dir.path().join("run")).unwrap();
+    let run = runtime_dir();
+    std::os::unix::fs::symlink(run.path(), dir.path().join("run")).unwrap();
     let mut stored: BTreeMap<EventId, bool> = BTreeMap::new();
     let mut starts: BTreeMap<String, u32> = BTreeMap::new();
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
@@ -125,6 +126,10 @@ fn nothing_that_was_answered_ok_is_lost_by_a_kill() {
         "{ROUNDS} kills in {:.0?}: {} events answered OK, starts {starts:?}",
         began.elapsed(),
         stored.len()
+    );
+    assert!(
+        starts.contains_key("open Replayed") && starts.contains_key("open Rebuilt"),
+        "kills with and without the run token were seen: {starts:?}"
     );
     assert!(
         stored.len() > 100,

@@ -3,7 +3,7 @@
 //! Needs root to mount a small tmpfs of its own; `WITHOUT_MOUNT=1` leaves that part out.
 
 use crate::support::*;
-use nostr_fleet_relay::store::{Failure, Options, Outcome, Store};
+use nostr_fleet_relay::store::{Failure, OpenError, Options, Outcome, Store};
 use std::{
     io::Write,
     path::PathBuf,
@@ -109,12 +109,85 @@ fn lives_through_a_full_volume(options: Options) {
     );
 }
 
+/// Small events with many tags, whose keys take more room than their text, until the volume is full.
+fn fill_with_keys(store: &Store) -> usize {
+    let tags: Vec<String> = (0..30).map(|n| format!("tag{n}")).collect();
+    let tags: Vec<[&str; 2]> = tags.iter().map(|tag| ["t", tag.as_str()]).collect();
+    let tags: Vec<&[&str]> = tags.iter().map(|tag| &tag[..]).collect();
+    let mut kept = 0;
+    for batch in 0..1000 {
+        let notes: Vec<_> = (0..50)
+            .map(|n| event(1, NOW + batch * 50 + n, 1, &tags, ""))
+            .collect();
+        let outcomes = submit_all(store, &notes);
+        kept += outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Outcome::Stored(_)))
+            .count();
+        if outcomes.contains(&Outcome::Failed(Failure::Full)) {
+            return kept;
+        }
+    }
+    panic!("{kept} events and never full");
+}
+
+/// As after a power loss: nothing vouches for the view.
+fn lose_power(options: &Options) {
+    std::fs::remove_file(options.dir.join("CLEAN")).unwrap();
+    for file in std::fs::read_dir(&options.runtime_dir).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+}
+
+#[test]
+fn on_a_full_volume_the_view_is_made_anew_or_it_is_said_what_to_do() {
+    let Some(volume) = Volume::mount(16) else {
+        return;
+    };
+    let runtime = runtime_dir();
+    let options = Options::new(volume.data(), runtime.path());
+    let store = Store::open(options.clone()).unwrap();
+    let kept = fill_with_keys(&store);
+    let before = answer(&store, &["{}"]);
+    let view = options.dir.join("view");
+    let size = std::fs::metadata(view.join("data.mdb")).unwrap().len();
+    println!("{kept} events, a view of {size} bytes");
+    store.close();
+
+    lose_power(&options);
+    let store = Store::open(options.clone()).unwrap();
+    assert_eq!(store.status().start, "Rebuilt");
+    assert!(answer(&store, &["{}"]) == before);
+    store.close();
+
+    lose_power(&options);
+    std::fs::remove_dir_all(&view).unwrap();
+    let ballast = volume.dir.path().join("ballast");
+    let free = rustix::fs::statvfs(volume.dir.path()).unwrap();
+    let free = free.f_bavail * free.f_frsize;
+    let some = usize::try_from(free - (2 << 20)).unwrap(); // the view's beginning fits, all of it does not
+    std::fs::write(&ballast, vec![1; some]).unwrap();
+    let refused = Store::open(options.clone()).unwrap_err();
+    assert!(matches!(refused, OpenError::NoRoom { .. }), "{refused}");
+    let said = refused.to_string();
+    assert!(
+        said.contains("storage.size") && said.contains("nothing is lost"),
+        "{said}"
+    );
+    let left = |name: &str| options.dir.join(name).exists();
+    assert!(!left("view") && !left("rebuild"), "nothing is left behind");
+
+    std::fs::remove_file(ballast).unwrap();
+    let store = Store::open(options.clone()).unwrap();
+    assert!(answer(&store, &["{}"]) == before);
+}
+
 #[test]
 fn a_full_file_system_answers_full_and_heals_after_deletions() {
     let Some(volume) = Volume::mount(32) else {
         return;
     };
-    let runtime = tempfile::tempdir().unwrap();
+    let runtime = runtime_dir();
     lives_through_a_full_volume(Options::new(volume.data(), runtime.path()));
 }
 

@@ -8,6 +8,8 @@ mod erasure;
 mod faults;
 mod full_volume;
 mod model;
+mod proof;
+mod quarantine;
 mod rules;
 mod slow_readers;
 mod support;

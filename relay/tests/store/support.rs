@@ -8,6 +8,7 @@ use nostr_fleet_relay::{
 };
 use std::{
     ops::ControlFlow,
+    os::unix::fs::FileExt,
     path::Path,
     sync::{Arc, mpsc},
     time::Duration,
@@ -24,11 +25,16 @@ pub struct Place {
     pub clock: Arc<ManualClock>,
 }
 
+/// A tmpfs, as a runtime directory must be.
+pub fn runtime_dir() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap()
+}
+
 impl Place {
     pub fn new() -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
-            runtime: tempfile::tempdir().unwrap(),
+            runtime: runtime_dir(),
             clock: Arc::new(ManualClock::at(NOW)),
         }
     }
@@ -193,4 +199,16 @@ pub fn segments(dir: &Path) -> Vec<std::path::PathBuf> {
         .collect();
     files.sort();
     files
+}
+
+/// Changes bytes of a file where `needle` stands; in place, as a store may have it mapped.
+pub fn change(path: &Path, needle: &str, change: impl FnOnce(&mut [u8])) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let at = bytes
+        .windows(needle.len())
+        .position(|window| window == needle.as_bytes())
+        .unwrap();
+    change(&mut bytes[at..]);
+    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(&bytes, 0).unwrap();
 }
