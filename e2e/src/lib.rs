@@ -8,7 +8,7 @@
 //! - [`socket`]: a WebSocket client that speaks NIP-01
 //! - [`probe`]: can this pod reach that port? Asked from pods of ours and from inside a relay's own pod
 //! - [`events`]: signed events, and the file that `EVENTS` names
-//! - [`schema`]: JSON schemas out of CRDs, for kubeconform
+//! - [`schema`]: JSON schemas of CRDs and of core kinds, for kubeconform
 //!
 //! The binary `probe` is what probing pods run: images here have no shell.
 

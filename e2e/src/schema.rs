@@ -1,6 +1,17 @@
-//! JSON schemas out of CRDs, for kubeconform: it knows no other way to judge a custom resource without a cluster.
+//! JSON schemas out of CRDs and of the Rust types of core kinds, for kubeconform: it knows no other way to judge objects without a network.
 
 use anyhow::{Context, Result};
+use k8s_openapi::{
+    api::{
+        apps::v1::Deployment,
+        core::v1::{ConfigMap, Namespace, Pod, Service, ServiceAccount},
+        networking::v1::NetworkPolicy,
+        policy::v1::PodDisruptionBudget,
+        rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use schemars::{JsonSchema, schema_for};
 use serde_json::{Map, Value, json};
 use std::{fs, path::Path};
 
@@ -25,6 +36,40 @@ pub fn write_schemas(crds: &Path, to: &Path) -> Result<usize> {
         }
     }
     Ok(count)
+}
+
+/// Writes strict schemas of the core kinds that chart, kustomize and samples use, named in the same way.
+pub fn write_core_schemas(to: &Path) -> Result<()> {
+    write_core::<ClusterRole>("clusterrole", to)?;
+    write_core::<ClusterRoleBinding>("clusterrolebinding", to)?;
+    write_core::<ConfigMap>("configmap", to)?;
+    write_core::<CustomResourceDefinition>("customresourcedefinition", to)?;
+    write_core::<Deployment>("deployment", to)?;
+    write_core::<Namespace>("namespace", to)?;
+    write_core::<NetworkPolicy>("networkpolicy", to)?;
+    write_core::<Pod>("pod", to)?;
+    write_core::<PodDisruptionBudget>("poddisruptionbudget", to)?;
+    write_core::<Role>("role", to)?;
+    write_core::<RoleBinding>("rolebinding", to)?;
+    write_core::<Service>("service", to)?;
+    write_core::<ServiceAccount>("serviceaccount", to)
+}
+
+fn write_core<K: JsonSchema>(kind: &str, to: &Path) -> Result<()> {
+    let mut schema = schema_for!(K).to_value();
+    allow_object_header_of_core(&mut schema);
+    forbid_unknown_fields(&mut schema);
+    fs::write(to.join(format!("{kind}_v1.json")), schema.to_string())?;
+    Ok(())
+}
+
+/// The types know apiVersion and kind as constants, not as fields; metadata they know better than we do.
+fn allow_object_header_of_core(schema: &mut Value) {
+    if let Some(properties) = schema["properties"].as_object_mut() {
+        for name in ["apiVersion", "kind"] {
+            properties.insert(name.into(), json!({"type": "string"}));
+        }
+    }
 }
 
 /// Every object has these, whether its CRD says so or not.

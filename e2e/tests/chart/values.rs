@@ -1,0 +1,153 @@
+//! values.schema.json: helm refuses what it does not know, and it knows what values.yaml has.
+
+use crate::{
+    options::default_values,
+    render::{read, rendered, template},
+};
+use anyhow::{Result, ensure};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Whose fields are not ours to list: core types, which the API server checks, and what helm hands to a chart within a chart.
+const OPEN: [&str; 8] = [
+    "affinity",
+    "extraEnv[]",
+    "global",
+    "podSecurityContext",
+    "resources.claims[]",
+    "securityContext",
+    "tolerations[]",
+    "topologySpreadConstraints[]",
+];
+
+fn schema() -> Result<Value> {
+    Ok(serde_json::from_str(&read(
+        "charts/nostr-fleet/values.schema.json",
+    )?)?)
+}
+
+fn walk(schema: &Value, path: &str, visit: &mut dyn FnMut(&str, &Value)) {
+    visit(path, schema);
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let path = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
+        walk(property, &path, visit);
+    }
+    if schema["items"].is_object() {
+        walk(&schema["items"], &format!("{path}[]"), visit);
+    }
+}
+
+fn paths(values: &Value, path: &str, found: &mut BTreeSet<String>) {
+    for (name, value) in values.as_object().into_iter().flatten() {
+        let path = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
+        paths(value, &path, found);
+        found.insert(path);
+    }
+}
+
+#[test]
+fn every_object_is_closed() -> Result<()> {
+    let mut open = Vec::new();
+    walk(&schema()?, "", &mut |path, schema| {
+        let names_its_values = schema["additionalProperties"].is_object();
+        if schema["type"] == "object"
+            && schema["additionalProperties"] != Value::Bool(false)
+            && !names_its_values
+        {
+            open.push(path.to_owned());
+        }
+    });
+    open.sort();
+    assert_eq!(open, OPEN);
+    Ok(())
+}
+
+#[test]
+fn every_text_and_list_is_bounded() -> Result<()> {
+    let mut unbounded = Vec::new();
+    walk(&schema()?, "", &mut |path, schema| {
+        let bounded = match schema["type"].as_str() {
+            Some("string") => schema["maxLength"].is_u64() || schema["pattern"].is_string(),
+            Some("array") => schema["maxItems"].is_u64() || path == "resources.claims",
+            Some("integer") => schema["maximum"].is_u64(),
+            _ => true,
+        };
+        if !bounded {
+            unbounded.push(path.to_owned());
+        }
+    });
+    assert_eq!(unbounded, Vec::<String>::new());
+    Ok(())
+}
+
+#[test]
+fn schema_and_values_have_the_same_keys() -> Result<()> {
+    let mut known = BTreeSet::new();
+    walk(&schema()?, "", &mut |path, _| {
+        known.insert(path.to_owned());
+    });
+    let mut given = BTreeSet::new();
+    paths(&default_values()?, "", &mut given);
+    let open = |path: &str| {
+        let below = ["podSecurityContext.", "securityContext.", "resources."];
+        below.iter().any(|open| path.starts_with(open))
+    };
+    let unknown: Vec<_> = given
+        .iter()
+        .filter(|path| !known.contains(*path) && !open(path))
+        .collect();
+    ensure!(unknown.is_empty(), "not in the schema: {unknown:?}");
+    let missing: Vec<_> = known
+        .iter()
+        .filter(|path| !given.contains(*path) && !path.is_empty())
+        .filter(|path| !path.contains("[]") && *path != "global" && *path != "resources.claims")
+        .collect();
+    ensure!(missing.is_empty(), "not in values.yaml: {missing:?}");
+    Ok(())
+}
+
+/// What a user may mistype, and the words by which the refusal names it.
+const REFUSED: [(&str, &str); 16] = [
+    ("colour: red", "'colour'"),
+    ("image: {tagg: x}", "'tagg'"),
+    ("image: {tag: 1}", "/image/tag"),
+    ("image: {tag: ''}", "/image/tag"),
+    ("image: {digest: 'sha256:12'}", "/image/digest"),
+    ("image: {pullPolicy: Sometimes}", "/image/pullPolicy"),
+    ("watchNamespaces: town", "/watchNamespaces"),
+    ("watchNamespaces: [town, town]", "/watchNamespaces"),
+    ("watchNamespaces: ['']", "/watchNamespaces/0"),
+    ("ingressFrom: ['not a source']", "/ingressFrom/0"),
+    ("log: {format: xml}", "/log/format"),
+    ("crds: {enabled: 'true'}", "/crds/enabled"),
+    ("imagePullSecrets: [{nam: x}]", "'nam'"),
+    ("extraArgs: ['crds']", "/extraArgs/0"),
+    (
+        "networkPolicy: {apiServer: {ports: [0]}}",
+        "/networkPolicy/apiServer/ports/0",
+    ),
+    ("test: {url: 'ftp://x'}", "/test/url"),
+];
+
+#[test]
+fn helm_refuses_wrong_keys_and_wrong_types_by_name() -> Result<()> {
+    for (values, words) in REFUSED {
+        let said = template(values)?.err().unwrap_or_default();
+        ensure!(said.contains(words), "{values}: {said:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_chart_within_a_chart_gets_global_values() -> Result<()> {
+    rendered("global: {anything: true}")?;
+    Ok(())
+}
