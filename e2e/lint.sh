@@ -6,13 +6,13 @@ cd "$(dirname "$0")/.."
 . e2e/cluster/env.sh
 . e2e/cluster/prerequisites.sh
 need_rust
-need_packages gcc libc6-dev shellcheck
+need_packages gcc libc6-dev shellcheck lua5.1
 
 step() { echo "--- $1"; }
 
 generated_files() {
   e2e/crds.sh
-  git diff --exit-code --stat -- crds config/crd || { echo "crds/ is not what the Rust types say: commit what 'make crds' wrote just now" >&2; return 1; }
+  git diff --exit-code --stat -- crds config/crd charts/nostr-fleet/files || { echo "crds/ is not what the Rust types say: commit what 'make crds' wrote just now" >&2; return 1; }
 }
 
 licences_and_sources() {
@@ -23,6 +23,15 @@ licences_and_sources() {
   cargo deny --all-features check bans licenses sources
 }
 
+chart() { # what it renders is judged by e2e/tests/chart
+  e2e/cluster/bins.sh helm >/dev/null
+  helm lint --strict --quiet charts/nostr-fleet
+}
+
+argocd_health() { # Argo CD runs Lua 5.1
+  (cd config/argocd && lua5.1 health_test.lua)
+}
+
 step "format"
 cargo fmt --all --check
 step "clippy"
@@ -31,6 +40,10 @@ step "generated files"
 generated_files
 step "licences and sources"
 licences_and_sources
+step "chart"
+chart
+step "Argo CD health"
+argocd_health
 step "shell"
 git ls-files | grep -E '\.sh$|^\.ci/run$' | xargs shellcheck
 echo "lint is clean"

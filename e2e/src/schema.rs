@@ -1,17 +1,15 @@
 //! JSON schemas out of CRDs and of the Rust types of core kinds, for kubeconform: it knows no other way to judge objects without a network.
 
 use anyhow::{Context, Result};
-use k8s_openapi::{
-    api::{
-        apps::v1::Deployment,
-        core::v1::{ConfigMap, Namespace, Pod, Service, ServiceAccount},
-        networking::v1::NetworkPolicy,
-        policy::v1::PodDisruptionBudget,
-        rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
-    },
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ConfigMap, Namespace, Pod, Service, ServiceAccount},
+    networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
+    rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
 };
-use schemars::{JsonSchema, schema_for};
+use k8s_openapi::schemars::{JsonSchema, schema_for};
+
 use serde_json::{Map, Value, json};
 use std::{fs, path::Path};
 
@@ -43,7 +41,6 @@ pub fn write_core_schemas(to: &Path) -> Result<()> {
     write_core::<ClusterRole>("clusterrole", to)?;
     write_core::<ClusterRoleBinding>("clusterrolebinding", to)?;
     write_core::<ConfigMap>("configmap", to)?;
-    write_core::<CustomResourceDefinition>("customresourcedefinition", to)?;
     write_core::<Deployment>("deployment", to)?;
     write_core::<Namespace>("namespace", to)?;
     write_core::<NetworkPolicy>("networkpolicy", to)?;

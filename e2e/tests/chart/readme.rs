@@ -6,6 +6,7 @@ use crate::{
 };
 use anyhow::Result;
 use serde_json::Value;
+use std::fmt::Write;
 
 fn default(option: &Opt) -> String {
     match &option.default {
@@ -18,12 +19,13 @@ fn default(option: &Opt) -> String {
 fn table() -> Result<String> {
     let mut table = "| value | default | meaning |\n|---|---|---|\n".to_owned();
     for option in options()? {
-        table += &format!(
-            "| `{}` | {} | {} |\n",
+        writeln!(
+            table,
+            "| `{}` | {} | {} |",
             option.path,
             default(&option),
             option.meaning
-        );
+        )?;
     }
     Ok(table)
 }

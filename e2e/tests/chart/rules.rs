@@ -6,6 +6,7 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use std::fmt::Write;
 
 const OPERATOR: &str = "nostr-fleet-operator";
 
@@ -98,11 +99,12 @@ fn table() -> Result<String> {
             } else {
                 group
             };
-            table += &format!(
-                "| {place} | {group}: {} | {} | {reason} |\n",
+            writeln!(
+                table,
+                "| {place} | {group}: {} | {} | {reason} |",
                 words(&rule, "resources"),
                 words(&rule, "verbs"),
-            );
+            )?;
         }
     }
     Ok(table)
