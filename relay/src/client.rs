@@ -4,15 +4,18 @@
 //! It never retries, never buffers without bound and never decides anything: its callers do.
 
 pub mod answer;
+pub mod dial;
 pub mod get;
 pub mod url;
 
 pub use answer::Answer;
+pub use dial::{Dialer, Trust};
 pub use url::RelayUrl;
 
+use crate::stream::Stream;
 use futures::{FutureExt, SinkExt, StreamExt};
 use std::{io, time::Duration};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{
@@ -34,6 +37,17 @@ pub enum ClientError {
         url: String,
         /// What the network said.
         source: io::Error,
+    },
+    /// We would not know whom to believe.
+    #[error("{0}")]
+    Trust(String),
+    /// No TLS, or with somebody else.
+    #[error("TLS with {url} failed: {problem}")]
+    Tls {
+        /// Whom we called.
+        url: String,
+        /// Why not.
+        problem: String,
     },
     /// Something listens, but does not speak WebSocket (or HTTP) to us.
     #[error("{url} is no relay: {problem}")]
@@ -76,22 +90,25 @@ impl ClientError {
 /// One WebSocket connection to a relay.
 #[derive(Debug)]
 pub struct Client {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Stream>,
 }
 
 impl Client {
     /// Connects and upgrades within `patience`. `TCP_NODELAY` is set.
-    pub async fn connect(url: &RelayUrl, patience: Duration) -> Result<Self, ClientError> {
+    pub async fn connect(dialer: &Dialer, patience: Duration) -> Result<Self, ClientError> {
         let too_slow = |_| ClientError::TooSlow {
-            url: url.to_string(),
+            url: dialer.url().to_string(),
             what: "open a WebSocket",
             after: patience,
         };
-        timeout(patience, Self::open(url)).await.map_err(too_slow)?
+        timeout(patience, Self::open(dialer))
+            .await
+            .map_err(too_slow)?
     }
 
-    async fn open(url: &RelayUrl) -> Result<Self, ClientError> {
-        let stream = url.dial().await?;
+    async fn open(dialer: &Dialer) -> Result<Self, ClientError> {
+        let stream = dialer.dial().await?;
+        let url = dialer.url();
         let config = WebSocketConfig::default()
             .read_buffer_size(4096)
             .write_buffer_size(64 << 10)

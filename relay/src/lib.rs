@@ -13,8 +13,8 @@
 //! - [`http`]: the accept loop, the information document, the upgrade; the ops port.
 //! - [`cmd`]: the subcommands. `serve` puts everything together; the others are clients ([`client`]) or read a file.
 //! - Beside them, for all: [`clock`], [`metrics`], [`telemetry`] (log lines), [`drain`] (goodbyes), [`reload`] (the
-//!   configuration file), [`mark`] (has a file changed?), [`vitals`] (probes), [`pool`] (threads for work that would hold up a session), [`sign`] (events of
-//!   tests and benchmarks).
+//!   configuration file), [`mark`] (has a file changed?), [`stream`] (TCP, TLS), [`vitals`] (probes), [`pool`] (threads for work that would
+//!   hold up a session), [`sign`] (events of tests and benchmarks).
 //!
 //! Imports point down only: `cmd → http → session → {policy, role, hub, store} → wire`. There are no globals: each message takes
 //! one snapshot of the configuration.
@@ -53,6 +53,7 @@ pub mod role;
 pub mod session;
 pub mod sign;
 pub mod store;
+pub mod stream;
 pub mod telemetry;
 pub mod vitals;
 pub mod wire;

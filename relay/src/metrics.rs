@@ -30,6 +30,8 @@ pub enum Limited {
     ConnectionsPerAddress,
     /// Connections that have not finished their HTTP phase.
     HalfOpen,
+    /// From where clients may come.
+    Addresses,
     /// Subscriptions of one connection.
     Subscriptions,
 }
@@ -41,6 +43,7 @@ impl Limited {
             Self::Connections => "connections",
             Self::ConnectionsPerAddress => "connections_per_address",
             Self::HalfOpen => "half_open",
+            Self::Addresses => "addresses",
             Self::Subscriptions => "subscriptions",
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! HTTP/1.0 on purpose: the answer is never chunked and ends with the connection.
 
-use super::{ClientError, RelayUrl};
-use std::time::Duration;
+use super::{ClientError, Dialer};
+use std::{io::ErrorKind, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -11,6 +11,9 @@ use tokio::{
 
 /// Longest answer that is read.
 const BODY_BYTES: u64 = 1 << 20;
+
+/// How an answer begins whose sender expected TLS (RFC 8446 §5.1): a record of type alert.
+const TLS_ALERT: &[u8] = &[21, 3];
 
 /// What to ask.
 #[derive(Clone, Copy, Debug)]
@@ -34,11 +37,12 @@ pub struct Response {
 
 /// Asks within `patience`.
 pub async fn request(
-    url: &RelayUrl,
+    dialer: &Dialer,
     request: Request<'_>,
     patience: Duration,
 ) -> Result<Response, ClientError> {
-    let answer = timeout(patience, exchange(url, request)).await;
+    let url = dialer.url();
+    let answer = timeout(patience, exchange(dialer, request)).await;
     let bytes = answer.map_err(|_| ClientError::TooSlow {
         url: url.to_string(),
         what: "answer over HTTP",
@@ -46,28 +50,34 @@ pub async fn request(
     })??;
     read(&bytes).ok_or_else(|| ClientError::NotARelay {
         url: url.to_string(),
-        problem: "what it answers is not HTTP".into(),
+        problem: if bytes.starts_with(TLS_ALERT) {
+            "it speaks TLS: write wss://".into()
+        } else {
+            "what it answers is not HTTP".into()
+        },
     })
 }
 
-async fn exchange(url: &RelayUrl, request: Request<'_>) -> Result<Vec<u8>, ClientError> {
-    let mut stream = url.dial().await?;
+async fn exchange(dialer: &Dialer, request: Request<'_>) -> Result<Vec<u8>, ClientError> {
+    let mut stream = dialer.dial().await?;
     let head = format!(
         "{} {} HTTP/1.0\r\nHost: {}\r\nAccept: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         request.method,
         request.path,
-        url.authority(),
+        dialer.url().authority(),
         request.accept
     );
     let lost = |problem: std::io::Error| ClientError::Lost(problem.to_string());
     stream.write_all(head.as_bytes()).await.map_err(lost)?;
     let mut bytes = Vec::new();
-    stream
-        .take(BODY_BYTES)
-        .read_to_end(&mut bytes)
-        .await
-        .map_err(lost)?;
-    Ok(bytes)
+    let read = stream.take(BODY_BYTES).read_to_end(&mut bytes).await;
+    match read {
+        // Many servers end TLS without saying so.
+        Err(problem) if bytes.is_empty() || problem.kind() != ErrorKind::UnexpectedEof => {
+            Err(lost(problem))
+        }
+        _ => Ok(bytes),
+    }
 }
 
 fn read(bytes: &[u8]) -> Option<Response> {

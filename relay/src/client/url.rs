@@ -1,29 +1,31 @@
-//! What a user types to name a relay: `ws://host:port/path`, or the same with `http://`.
+//! What a user types to name a relay: `wss://host:port/path`, or the same with `https://`; `ws://` and `http://` without TLS.
 
-use super::ClientError;
 use http::Uri;
 use std::{fmt, str::FromStr};
-use tokio::net::TcpStream;
 
-/// A relay's address without TLS.
+/// A relay's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayUrl {
+    secure: bool,
     host: String,
     port: u16,
     path: String,
 }
 
 impl RelayUrl {
-    /// A TCP connection, for a WebSocket or an HTTP request.
-    pub(super) async fn dial(&self) -> Result<TcpStream, ClientError> {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((host, self.port)).await;
-        stream
-            .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
-            .map_err(|source| ClientError::Connect {
-                url: self.to_string(),
-                source,
-            })
+    /// Is it spoken to under TLS?
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// A name or an address, without brackets.
+    pub fn host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The port, also where it was left out.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// `host:port`, as an HTTP `Host` header has it.
@@ -41,24 +43,22 @@ impl FromStr for RelayUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is not a relay URL: write ws://HOST:PORT");
+        let wrong =
+            || format!("{text:?} is not a relay URL: write ws://HOST:PORT or wss://HOST:PORT");
         let uri: Uri = text.parse().map_err(|_| wrong())?;
-        match uri.scheme_str() {
-            Some("ws" | "http") => {}
-            Some("wss" | "https") => {
-                return Err(format!(
-                    "{text:?} needs TLS, which this command does not speak: give the relay's ws:// address"
-                ));
-            }
+        let secure = match uri.scheme_str() {
+            Some("ws" | "http") => false,
+            Some("wss" | "https") => true,
             _ => return Err(wrong()),
-        }
+        };
         let host = uri
             .host()
             .filter(|host| !host.is_empty())
             .ok_or_else(wrong)?;
         Ok(Self {
+            secure,
             host: host.to_owned(),
-            port: uri.port_u16().unwrap_or(80),
+            port: uri.port_u16().unwrap_or(if secure { 443 } else { 80 }),
             path: uri
                 .path_and_query()
                 .map_or("/", |path| path.as_str())
@@ -69,7 +69,8 @@ impl FromStr for RelayUrl {
 
 impl fmt::Display for RelayUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ws://{}:{}{}", self.host, self.port, self.path)
+        let scheme = if self.secure { "wss" } else { "ws" };
+        write!(f, "{scheme}://{}:{}{}", self.host, self.port, self.path)
     }
 }
 
@@ -94,10 +95,19 @@ mod tests {
         for text in ["", "localhost:8080", "/data", "ftp://x", "ws://"] {
             let problem = text.parse::<RelayUrl>().unwrap_err();
             assert!(
-                problem.contains("write ws://HOST:PORT"),
+                problem.contains("write ws://HOST:PORT or wss://HOST:PORT"),
                 "{text:?}: {problem}"
             );
         }
-        assert!("wss://x".parse::<RelayUrl>().unwrap_err().contains("TLS"));
+    }
+
+    #[test]
+    fn wss_and_https_name_the_same_relay() {
+        let wss: RelayUrl = "wss://relay.example".parse().unwrap();
+        assert_eq!(wss, "https://relay.example:443/".parse().unwrap());
+        assert_eq!(wss.to_string(), "wss://relay.example:443/");
+        assert!(wss.is_secure() && wss != "ws://relay.example:443/".parse().unwrap());
+        let six: RelayUrl = "wss://[::1]:8443".parse().unwrap();
+        assert_eq!((six.host(), six.port()), ("::1", 8443));
     }
 }

@@ -18,7 +18,7 @@ pub mod subscribers;
 pub mod verification;
 
 use super::{FAILED, fail, runtime};
-use crate::client::{Client, ClientError, RelayUrl};
+use crate::client::{Client, ClientError, Dialer, RelayUrl, Trust};
 use clap::{Args, Subcommand};
 use process::{Process, ProcessError};
 use report::Report;
@@ -51,7 +51,7 @@ enum What {
 /// What every measurement needs to know.
 #[derive(Clone, Debug, Args)]
 pub struct Target {
-    /// The relay: ws://HOST:PORT. Only yours: this is load.
+    /// The relay: ws://HOST:PORT or wss://HOST:PORT. Only yours: this is load.
     #[arg(long, value_name = "URL")]
     pub url: RelayUrl,
     /// The relay's process, for CPU, memory and bytes written.
@@ -63,9 +63,16 @@ pub struct Target {
     /// The same seed makes the same events; a relay that has them answers `duplicate:`.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u32,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub trust: Trust,
 }
 
 impl Target {
+    fn dialer(&self) -> Result<Dialer, ClientError> {
+        Dialer::new(&self.url, &self.trust)
+    }
+
     fn process(&self) -> Result<Option<Process>, ProcessError> {
         self.pid.map(Process::open).transpose()
     }
@@ -105,7 +112,8 @@ where
 {
     let measured = async {
         // A mistyped URL is told before any event is signed.
-        Client::connect(&target.url, PATIENCE).await?.close().await;
+        let dialer = target.dialer()?;
+        Client::connect(&dialer, PATIENCE).await?.close().await;
         work(Report::new(target)).await
     };
     let result = runtime()

@@ -3,7 +3,7 @@
 use super::{FAILED, fail, runtime, stopped};
 use crate::{
     client::{
-        RelayUrl,
+        Dialer, RelayUrl, Trust,
         get::{self, Request},
     },
     store::Store,
@@ -69,9 +69,10 @@ fn running(ops: &RelayUrl) -> Result<String, String> {
         path: names::PATH_COMPACT,
         accept: "application/json",
     };
+    let dialer = Dialer::new(ops, &Trust::default()).map_err(|error| error.to_string())?;
     let runtime = runtime().map_err(|error| error.to_string())?;
     let response = runtime
-        .block_on(get::request(ops, request, PATIENCE))
+        .block_on(get::request(&dialer, request, PATIENCE))
         .map_err(|error| error.to_string())?;
     match response.status {
         200 => Ok(response.body.trim().to_owned()),

@@ -12,7 +12,7 @@ use super::{
     FAILED, fail, runtime,
     stopped::{self, StoppedError},
 };
-use crate::client::{ClientError, RelayUrl};
+use crate::client::{ClientError, Dialer, RelayUrl, Trust};
 use clap::Args;
 use relay_config::Duration;
 use serde_json::{Map, Value};
@@ -27,7 +27,7 @@ pub struct Arguments {
     /// Where to write; `-` is standard output. A file that exists is never overwritten.
     #[arg(value_name = "FILE", default_value = "-")]
     pub file: PathBuf,
-    /// The relay to read from: ws://HOST:PORT.
+    /// The relay to read from: wss://HOST:PORT or ws://HOST:PORT.
     #[arg(
         long,
         value_name = "URL",
@@ -35,6 +35,9 @@ pub struct Arguments {
         conflicts_with = "data"
     )]
     pub from: Option<RelayUrl>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub trust: Trust,
     /// The store of a relay that is not running.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -141,9 +144,13 @@ fn from_store(arguments: &Arguments) -> ExitCode {
 
 fn from_relay(arguments: &Arguments, url: &RelayUrl) -> ExitCode {
     let start = Instant::now();
+    let dialer = match Dialer::new(url, &arguments.trust) {
+        Ok(dialer) => dialer,
+        Err(problem) => return fail(FAILED, problem),
+    };
     let exported = runtime()
         .map_err(ExportError::Io)
-        .and_then(|runtime| runtime.block_on(pages::export(arguments, url)));
+        .and_then(|runtime| runtime.block_on(pages::export(arguments, &dialer)));
     match exported {
         Err(problem) => fail(problem.exit_code(), problem),
         Ok(exported) => {

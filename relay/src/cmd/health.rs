@@ -2,23 +2,28 @@
 
 use super::{FAILED, fail, runtime};
 use crate::client::{
-    Answer, Client, ClientError, RelayUrl,
+    Answer, Client, ClientError, Dialer, RelayUrl, Trust,
     get::{self, Request},
 };
 use clap::Args;
-use relay_config::Duration;
 use serde_json::Value;
-use std::{process::ExitCode, time::Instant};
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 /// What `relay health` is asked.
 #[derive(Clone, Debug, Args)]
 pub struct Arguments {
-    /// The relay: ws://HOST:PORT or http://HOST:PORT.
+    /// The relay: wss://HOST:PORT or ws://HOST:PORT.
     #[arg(value_name = "URL")]
     pub url: RelayUrl,
     /// How long each of its answers may take.
     #[arg(long, value_name = "DURATION", default_value = "5s")]
-    pub timeout: Duration,
+    pub timeout: relay_config::Duration,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub trust: Trust,
 }
 
 /// Why a relay is not healthy.
@@ -41,9 +46,9 @@ pub struct Healthy {
     /// Its name, its software and version, as far as it tells.
     pub about: String,
     /// How long it took to answer NIP-11.
-    pub information: std::time::Duration,
+    pub information: Duration,
     /// How long it took from REQ to EOSE.
-    pub subscription: std::time::Duration,
+    pub subscription: Duration,
 }
 
 /// Exits 0, or 1 with the reason in one line.
@@ -68,11 +73,13 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 
 /// Asks both questions.
 pub async fn check(arguments: &Arguments) -> Result<Healthy, Unhealthy> {
+    let dialer = Dialer::new(&arguments.url, &arguments.trust)?;
+    let patience = arguments.timeout.get();
     let start = Instant::now();
-    let about = information(arguments).await?;
+    let about = information(&dialer, patience).await?;
     let information = start.elapsed();
     let start = Instant::now();
-    subscribe(arguments).await?;
+    subscribe(&dialer, patience).await?;
     Ok(Healthy {
         about,
         information,
@@ -80,13 +87,13 @@ pub async fn check(arguments: &Arguments) -> Result<Healthy, Unhealthy> {
     })
 }
 
-async fn information(arguments: &Arguments) -> Result<String, Unhealthy> {
+async fn information(dialer: &Dialer, patience: Duration) -> Result<String, Unhealthy> {
     let request = Request {
         method: "GET",
-        path: arguments.url.path(),
+        path: dialer.url().path(),
         accept: "application/nostr+json",
     };
-    let response = get::request(&arguments.url, request, arguments.timeout.get()).await?;
+    let response = get::request(dialer, request, patience).await?;
     if response.status != 200 {
         let problem = format!("status {} instead of 200", response.status);
         return Err(Unhealthy::Information(problem));
@@ -114,12 +121,11 @@ async fn information(arguments: &Arguments) -> Result<String, Unhealthy> {
     }
 }
 
-async fn subscribe(arguments: &Arguments) -> Result<(), Unhealthy> {
-    let patience = arguments.timeout.get();
-    let mut client = Client::connect(&arguments.url, patience).await?;
+async fn subscribe(dialer: &Dialer, patience: Duration) -> Result<(), Unhealthy> {
+    let mut client = Client::connect(dialer, patience).await?;
     let answered = tokio::time::timeout(patience, until_eose(&mut client)).await;
     let verdict = answered.map_err(|_| ClientError::TooSlow {
-        url: arguments.url.to_string(),
+        url: dialer.url().to_string(),
         what: "answer a REQ",
         after: patience,
     })?;

@@ -14,7 +14,7 @@ use super::{
     FAILED, fail, runtime,
     stopped::{self, StoppedError},
 };
-use crate::client::{ClientError, RelayUrl};
+use crate::client::{ClientError, Dialer, RelayUrl, Trust};
 use clap::Args;
 use position::{Position, PositionFile};
 use relay_config::{Config, Duration, Hot};
@@ -30,7 +30,7 @@ pub struct Arguments {
     /// JSONL, one event a line; `-` is standard input.
     #[arg(value_name = "FILE", default_value = "-")]
     pub file: PathBuf,
-    /// The relay to send to: ws://HOST:PORT.
+    /// The relay to send to: wss://HOST:PORT or ws://HOST:PORT.
     #[arg(
         long,
         value_name = "URL",
@@ -38,6 +38,9 @@ pub struct Arguments {
         conflicts_with = "data"
     )]
     pub to: Option<RelayUrl>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub trust: Trust,
     /// The store of a relay that is not running.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -101,6 +104,9 @@ pub enum ImportError {
         /// What is wrong with it.
         problem: String,
     },
+    /// We would not know whom to believe.
+    #[error(transparent)]
+    Trust(ClientError),
     /// The relay hangs up whatever it is sent.
     #[error("the relay hung up on {0} events one after the other: it takes none from here")]
     HangsUp(u32),
@@ -162,8 +168,9 @@ fn import(arguments: &Arguments, tally: &mut Tally) -> Result<(), ImportError> {
         position,
     };
     if let Some(url) = &arguments.to {
+        let dialer = Dialer::new(url, &arguments.trust).map_err(ImportError::Trust)?;
         let runtime = runtime().map_err(input)?;
-        return runtime.block_on(socket::send(&plan, url, lines, tally));
+        return runtime.block_on(socket::send(&plan, &dialer, lines, tally));
     }
     let hot = configuration(arguments)?;
     let dir = arguments.data.as_deref().unwrap_or(".".as_ref());

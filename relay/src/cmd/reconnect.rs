@@ -1,6 +1,6 @@
 //! Connecting again: quickly at first, then with growing pauses, and not for ever.
 
-use crate::client::{Client, ClientError, RelayUrl};
+use crate::client::{Client, ClientError, Dialer};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -12,7 +12,7 @@ const FRUITLESS: u32 = 20;
 /// Whom to call, and how patiently.
 #[derive(Debug)]
 pub struct Reconnect<'a> {
-    url: &'a RelayUrl,
+    dialer: &'a Dialer,
     patience: Duration,
     pause: Duration,
     connected: bool,
@@ -22,9 +22,9 @@ pub struct Reconnect<'a> {
 
 impl<'a> Reconnect<'a> {
     /// Nobody has been called yet.
-    pub fn new(url: &'a RelayUrl, patience: Duration) -> Self {
+    pub fn new(dialer: &'a Dialer, patience: Duration) -> Self {
         Self {
-            url,
+            dialer,
             patience,
             pause: FIRST_PAUSE,
             connected: false,
@@ -44,7 +44,7 @@ impl<'a> Reconnect<'a> {
                 sleep(self.pause).await;
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
             }
-            match Client::connect(self.url, self.patience).await {
+            match Client::connect(self.dialer, self.patience).await {
                 Ok(client) => {
                     self.connected = true;
                     return Ok(client);

@@ -1,11 +1,16 @@
-//! Who may come in: the cap on half-open connections, and the limits on open ones, in all and per address.
+//! Who may come in: the cap on half-open connections, the limits on open ones, in all and per address, and the addresses.
 //!
-//! A connection is *half-open* until its HTTP phase is over; those are capped and silently closed beyond the cap, because
-//! an answer would cost what the cap is there to save. A *session* is an upgraded connection; beyond its limits an upgrade
-//! is answered 503 or 429. Both limits are hot: they are judged when somebody comes, and nobody who is in is thrown out.
+//! A connection is *half-open* until its HTTP phase is over. Those are capped, in all and per address, and where a cap is reached the
+//! oldest gives way, closed without a word: somebody who is slow on purpose loses to somebody who comes now, and never shuts others
+//! out. A trusted proxy has no share of its own: it brings many clients. Once its PROXY header names one, the connection is that
+//! client's.
+//!
+//! A *session* is an upgraded connection; beyond its limits an upgrade is answered 503 or 429. The limits are hot: they are
+//! judged when somebody comes, and nobody who is in is thrown out.
 //!
 //! IPv6 clients are counted by their /64, which is what one customer gets.
 
+use super::peer_addr;
 use crate::{
     metrics::{Limited, Metrics},
     telemetry::Seldom,
@@ -13,10 +18,11 @@ use crate::{
 use arc_swap::ArcSwap;
 use relay_config::Hot;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tokio_util::sync::CancellationToken;
 
 /// Counts who is in.
 #[derive(Debug)]
@@ -30,9 +36,19 @@ pub struct Gate {
 
 #[derive(Debug, Default)]
 struct Counts {
-    half_open: usize,
+    next: u64,
+    /// By the order in which they came.
+    half_open: BTreeMap<u64, Waiting>,
     sessions: usize,
     addresses: HashMap<IpAddr, Count>,
+}
+
+/// A half-open connection.
+#[derive(Debug)]
+struct Waiting {
+    /// Whose share it takes; nobody's while only the proxy is known.
+    address: Option<IpAddr>,
+    gives_way: CancellationToken,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,7 +97,8 @@ pub enum Full {
 #[derive(Debug)]
 pub struct HalfOpen {
     gate: Arc<Gate>,
-    address: IpAddr,
+    number: u64,
+    gives_way: CancellationToken,
 }
 
 /// One session, until it is dropped.
@@ -103,23 +120,49 @@ impl Gate {
         })
     }
 
-    /// A connection was accepted. None: too many are half-open, in all or from this address.
-    pub fn accept(self: &Arc<Self>, address: IpAddr) -> Option<HalfOpen> {
-        let address = network(address);
-        let per_address = self.hot.load().limits.connections_per_address.len();
-        let mut counts = self.counts();
-        let same = counts.addresses.get(&address).copied().unwrap_or_default();
-        if counts.half_open >= self.caps.half_open || same.half_open >= per_address {
-            drop(counts);
-            self.refuse(Limited::HalfOpen);
+    /// A connection was accepted from `peer`. None: there is no room for any.
+    pub fn accept(self: &Arc<Self>, peer: IpAddr) -> Option<HalfOpen> {
+        if self.caps.half_open == 0 {
             return None;
         }
-        counts.half_open += 1;
-        counts.addresses.entry(address).or_default().half_open += 1;
-        Some(HalfOpen {
+        let hot = self.hot.load();
+        let client = !peer_addr::is_trusted(peer, &hot.trusted_proxies);
+        let mut counts = self.counts();
+        if counts.half_open.len() >= self.caps.half_open && counts.push_out(None) {
+            self.refuse(Limited::HalfOpen);
+        }
+        let number = counts.next;
+        counts.next += 1;
+        let gives_way = CancellationToken::new();
+        let waiting = Waiting {
+            address: None,
+            gives_way: gives_way.clone(),
+        };
+        counts.half_open.insert(number, waiting);
+        drop(counts);
+        let half_open = HalfOpen {
             gate: Arc::clone(self),
-            address,
-        })
+            number,
+            gives_way,
+        };
+        if client {
+            half_open.belongs_to(peer);
+        }
+        Some(half_open)
+    }
+
+    /// May a client with this address be here at all (`hot.addresses`)?
+    pub fn lets_in(&self, address: IpAddr) -> bool {
+        let admitted = self.hot.load().addresses.admit(address);
+        if !admitted {
+            self.refuse(Limited::Addresses);
+        }
+        admitted
+    }
+
+    /// The configuration in force.
+    pub(super) fn hot(&self) -> arc_swap::Guard<Arc<Hot>> {
+        self.hot.load()
     }
 
     /// A connection asks to become a session.
@@ -164,6 +207,27 @@ impl Gate {
 }
 
 impl Counts {
+    /// The oldest half-open connection is over: of one address, or of all.
+    fn push_out(&mut self, of: Option<IpAddr>) -> bool {
+        let mut waiting = self.half_open.iter();
+        let oldest = waiting.find(|(_, waiting)| of.is_none() || waiting.address == of);
+        let Some(number) = oldest.map(|(number, _)| *number) else {
+            return false;
+        };
+        if let Some(waiting) = self.forget(number) {
+            waiting.gives_way.cancel();
+        }
+        true
+    }
+
+    fn forget(&mut self, number: u64) -> Option<Waiting> {
+        let waiting = self.half_open.remove(&number)?;
+        if let Some(address) = waiting.address {
+            self.leave(address, |count| count.half_open -= 1);
+        }
+        Some(waiting)
+    }
+
     fn leave(&mut self, address: IpAddr, part: impl Fn(&mut Count)) {
         if let Some(count) = self.addresses.get_mut(&address) {
             part(count);
@@ -174,11 +238,38 @@ impl Counts {
     }
 }
 
+impl HalfOpen {
+    /// Whose it is: it takes a place of this address' share. The oldest one of a full share gives way.
+    pub fn belongs_to(&self, client: IpAddr) {
+        let address = network(client);
+        let share = self.gate.hot.load().limits.connections_per_address.len();
+        let mut counts = self.gate.counts();
+        let count = counts.addresses.get(&address);
+        let full = count.is_some_and(|count| count.half_open >= share);
+        if full && counts.push_out(Some(address)) {
+            self.gate.refuse(Limited::HalfOpen);
+        }
+        let Counts {
+            half_open,
+            addresses,
+            ..
+        } = &mut *counts;
+        // It may have had to give way itself meanwhile.
+        if let Some(waiting) = half_open.get_mut(&self.number) {
+            waiting.address = Some(address);
+            addresses.entry(address).or_default().half_open += 1;
+        }
+    }
+
+    /// Resolves when this connection has to give way to a newer one.
+    pub fn gives_way(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.gives_way.clone().cancelled_owned()
+    }
+}
+
 impl Drop for HalfOpen {
     fn drop(&mut self) {
-        let mut counts = self.gate.counts();
-        counts.half_open -= 1;
-        counts.leave(self.address, |count| count.half_open -= 1);
+        self.gate.counts().forget(self.number);
     }
 }
 
@@ -235,24 +326,71 @@ mod tests {
         text.parse().unwrap()
     }
 
-    #[test]
-    fn half_open_connections_are_capped_until_one_is_through() {
-        let gate = gate(10, 10, 2);
-        let first = gate.accept(address("10.0.0.1"));
-        let second = gate.accept(address("10.0.0.2"));
-        assert!(first.is_some() && second.is_some());
-        assert!(gate.accept(address("10.0.0.3")).is_none());
-        drop(first);
-        assert!(gate.accept(address("10.0.0.3")).is_some());
+    /// Has it had to give way?
+    fn is_over(half_open: &HalfOpen) -> bool {
+        half_open.gives_way.is_cancelled()
     }
 
     #[test]
-    fn one_address_cannot_take_all_half_open_places() {
+    fn where_half_open_places_are_full_the_oldest_gives_way() {
+        let gate = gate(10, 10, 2);
+        let accept = |text| gate.accept(address(text)).unwrap();
+        let first = accept("10.0.0.1");
+        let second = accept("10.0.0.2");
+        assert!(!is_over(&first) && !is_over(&second));
+        let third = accept("10.0.0.3");
+        assert!(is_over(&first) && !is_over(&second) && !is_over(&third));
+        drop(first);
+        assert_eq!(gate.counts().half_open.len(), 2, "it is counted out once");
+        drop(second);
+        let _fourth = accept("10.0.0.4");
+        assert!(!is_over(&third), "there was a place");
+    }
+
+    #[test]
+    fn one_address_only_pushes_out_its_own() {
+        let gate = gate(10, 2, 100);
+        let accept = |text| gate.accept(address(text)).unwrap();
+        let other = accept("10.0.0.2");
+        let held: Vec<_> = (0..5).map(|_| accept("10.0.0.1")).collect();
+        let over: Vec<_> = held.iter().map(is_over).collect();
+        assert_eq!(over, [true, true, true, false, false]);
+        assert!(!is_over(&other));
+        assert_eq!(gate.counts().half_open.len(), 3);
+    }
+
+    #[test]
+    fn a_trusted_proxy_has_no_share_but_its_clients_have() {
+        let trusting = |proxies: &str| {
+            let mut hot = limits(10, 1);
+            hot.trusted_proxies = vec![proxies.parse().unwrap()];
+            hot
+        };
         let gate = gate(10, 1, 100);
-        let first = gate.accept(address("10.0.0.1"));
-        assert!(first.is_some());
-        assert!(gate.accept(address("10.0.0.1")).is_none());
-        assert!(gate.accept(address("10.0.0.2")).is_some());
+        gate.hot.store(Arc::new(trusting("10.0.0.0/8")));
+        let proxied: Vec<_> = (0..4)
+            .map(|_| gate.accept(address("10.0.0.1")).unwrap())
+            .collect();
+        assert!(!proxied.iter().any(is_over));
+        for half_open in &proxied[..3] {
+            half_open.belongs_to(address("192.0.2.7"));
+        }
+        proxied[3].belongs_to(address("192.0.2.8"));
+        let over: Vec<_> = proxied.iter().map(is_over).collect();
+        assert_eq!(over, [true, true, false, false]);
+        drop(proxied);
+        assert!(gate.counts().addresses.is_empty());
+    }
+
+    #[test]
+    fn listed_addresses_are_judged_by_what_is_in_force() {
+        let gate = gate(10, 10, 10);
+        assert!(gate.lets_in(address("192.0.2.7")));
+        let mut hot = limits(10, 10);
+        hot.addresses.deny = vec!["192.0.2.0/24".parse().unwrap()];
+        gate.hot.store(Arc::new(hot));
+        assert!(!gate.lets_in(address("192.0.2.7")) && !gate.lets_in(address("::ffff:192.0.2.7")));
+        assert!(gate.lets_in(address("192.0.3.7")) && gate.lets_in(address("2001:db8::1")));
     }
 
     #[test]
@@ -296,6 +434,7 @@ mod tests {
         let gate = gate(10, 10, 10);
         drop(gate.accept(address("10.0.0.1")));
         drop(gate.admit(address("10.0.0.2")));
+        assert!(gate.counts().half_open.is_empty());
         assert!(gate.counts().addresses.is_empty());
     }
 

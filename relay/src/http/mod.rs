@@ -1,7 +1,9 @@
 //! The public port and the ops port: HTTP, and the way from HTTP to a session.
 //!
 //! - [`accept`]: the accept loop; one deadline over the whole HTTP phase
-//! - [`gate`]: who may come in: half-open cap, connection limits
+//! - [`proxy`], [`tls`]: what comes before HTTP: a proxy's header, the handshake
+//! - [`peer_addr`]: whose request it is, behind proxies
+//! - [`gate`]: who may come in: half-open cap, connection limits, addresses
 //! - [`upgrade`]: the WebSocket handshake, and the bare socket behind it
 //! - [`info`]: the relay information document (NIP-11)
 //! - [`page`]: what a browser sees
@@ -15,7 +17,10 @@ pub mod gate;
 pub mod info;
 pub mod ops;
 pub mod page;
+pub mod peer_addr;
+pub mod proxy;
 pub mod reply;
+pub mod tls;
 pub mod upgrade;
 
 use crate::{

@@ -3,7 +3,7 @@
 //! It is served by a thread of its own: it answers while the store is being rebuilt, and it can still tell when the event
 //! loop that serves clients has stopped turning.
 
-use super::{accept::Routes, not_here, reply};
+use super::{accept::Routes, not_here, reply, tls::Certificate};
 use crate::{metrics, metrics::Metrics, reload::Live, vitals::Vitals};
 use http::{HeaderValue, StatusCode, header};
 use relay_config::{Role, Status, names, status::AccessStatus};
@@ -21,6 +21,8 @@ pub struct Ops {
     pub metrics: Arc<Metrics>,
     /// The configuration in force.
     pub live: Arc<Live>,
+    /// The public port's certificate.
+    pub tls: Option<Arc<Certificate>>,
 }
 
 /// The routes of the ops port.
@@ -119,7 +121,7 @@ impl Ops {
             subscriptions: count(self.metrics.active_subscriptions.get()),
             configuration: self.live.status.load().as_ref().clone(),
             access: AccessStatus::default(),
-            tls: None,
+            tls: self.tls.as_ref().map(|tls| tls.status()),
             store: self.vitals.store(),
         }
     }

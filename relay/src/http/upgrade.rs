@@ -4,12 +4,11 @@
 //! Bytes that a client sent right behind its request are kept.
 
 use super::{gate::Full, reply};
-use crate::session;
+use crate::{session, stream::Stream};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{handshake::derive_accept_key, protocol::Role},
@@ -17,7 +16,7 @@ use tokio_tungstenite::{
 use warp::reply::Response;
 
 /// A client's connection after the upgrade.
-pub type Socket = WebSocketStream<TcpStream>;
+pub type Socket = WebSocketStream<Stream>;
 
 /// The only version there is (RFC 6455 §4.4).
 const VERSION: &str = "13";
@@ -128,8 +127,8 @@ pub async fn socket(upgrade: OnUpgrade, message_bytes: usize) -> Option<Socket> 
 }
 
 /// The bare socket, and what had been read from it already. None is impossible: nobody else makes these connections.
-fn take(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+fn take(upgraded: Upgraded) -> Option<(Stream, Bytes)> {
+    let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
     Some((parts.io.into_inner(), parts.read_buf))
 }
 

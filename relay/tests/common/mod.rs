@@ -1,6 +1,7 @@
 //! A public port with an echoing session, and raw requests to it.
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses its part; helpers of tests fail like tests
 
+pub mod certificates;
 pub mod process;
 
 use arc_swap::ArcSwap;
@@ -11,6 +12,7 @@ use nostr_fleet_relay::{
         self, Public,
         accept::{self, Door},
         gate::{Caps, Gate},
+        tls::Certificate,
         upgrade::Socket,
     },
     metrics::Metrics,
@@ -57,7 +59,8 @@ impl Front {
             .enable_all()
             .build()
             .unwrap();
-        let hot = Arc::new(ArcSwap::from_pointee(Config::read(yaml).unwrap().hot));
+        let config = Config::read(yaml).unwrap();
+        let hot = Arc::new(ArcSwap::from_pointee(config.hot));
         let drain = Drain::new(Duration::from_millis(200));
         let vitals = Arc::new(Vitals::new(drain.clone(), Box::new(String::new)));
         vitals.opened(Box::new(Good));
@@ -78,6 +81,11 @@ impl Front {
             routes: http::public(Arc::new(public)),
             gate,
             deadline,
+            proxy_protocol: config.cold.proxy_protocol,
+            tls: config
+                .cold
+                .tls
+                .map(|tls| Certificate::load(&tls.directory).unwrap()),
         };
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -108,18 +116,6 @@ impl Front {
             Ok((socket, _)) => Ok(socket),
             Err(Error::Http(response)) => Err(response.status().as_u16()),
             Err(other) => panic!("{other}"),
-        }
-    }
-
-    /// Is a new connection closed without a word?
-    pub fn is_closed_at_once(&self) -> bool {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_millis(50)))
-            .unwrap();
-        match stream.read(&mut [0; 1]) {
-            Ok(read) => read == 0,
-            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
         }
     }
 }

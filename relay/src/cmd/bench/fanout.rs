@@ -124,11 +124,11 @@ fn selective(seed: u64, subscribers: usize, events: usize) -> Audience {
 /// Publishes as fast as the relay takes it.
 async fn burst(arguments: &Arguments, audience: Audience) -> Result<Row, BenchError> {
     let process = arguments.target.process()?;
-    let url = &arguments.target.url;
+    let dialer = &arguments.target.dialer()?;
     let subscribers = audience.filters.len();
-    let clients = subscribe(url, audience.filters).await?;
+    let clients = subscribe(dialer, audience.filters).await?;
     let mut listening = Subscribers::listen(clients, None);
-    let mut publisher = Client::connect(url, PATIENCE).await?;
+    let mut publisher = Client::connect(dialer, PATIENCE).await?;
     let usage = || process.as_ref().map(Process::usage).transpose();
     let before = usage()?;
     let start = Instant::now();
@@ -154,16 +154,16 @@ async fn burst(arguments: &Arguments, audience: Audience) -> Result<Row, BenchEr
 
 /// Publishes at an even pace and keeps the time until each subscriber has each event.
 async fn paced(arguments: &Arguments, audience: Audience) -> Result<Row, BenchError> {
-    let url = &arguments.target.url;
+    let dialer = &arguments.target.dialer()?;
     let subscribers = audience.filters.len();
-    let clients = subscribe(url, audience.filters).await?;
+    let clients = subscribe(dialer, audience.filters).await?;
     let ids = audience
         .messages
         .iter()
         .map(|message| (message.id().to_owned(), OnceLock::new()));
     let sent: Sent = Arc::new(ids.collect::<HashMap<_, _>>());
     let mut listening = Subscribers::listen(clients, Some(Arc::clone(&sent)));
-    let mut publisher = Client::connect(url, PATIENCE).await?;
+    let mut publisher = Client::connect(dialer, PATIENCE).await?;
     let mut tick = interval(Duration::from_secs(1) / PACE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for message in &audience.messages {

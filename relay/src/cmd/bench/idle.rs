@@ -32,7 +32,7 @@ pub async fn measure(arguments: &Arguments, mut report: Report) -> Result<Report
     })?;
     let before = process.anonymous_kb()?;
     let filters = filters(arguments.target.seed, arguments.connections);
-    let clients = subscribe(&arguments.target.url, filters).await?;
+    let clients = subscribe(&arguments.target.dialer()?, filters).await?;
     sleep(SETTLE).await;
     let after = process.anonymous_kb()?;
     let cpu = idle_cpu(&process).await?;

@@ -58,8 +58,9 @@ async fn one_row(
     let process = arguments.target.process()?;
     allow_open_files(connections as u64 + 64);
     let mut clients = Vec::with_capacity(connections);
+    let dialer = arguments.target.dialer()?;
     for _ in 0..connections {
-        clients.push(Client::connect(&arguments.target.url, PATIENCE).await?);
+        clients.push(Client::connect(&dialer, PATIENCE).await?);
     }
     let usage = || process.as_ref().map(Process::usage).transpose();
     let before = usage()?;

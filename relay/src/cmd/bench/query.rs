@@ -69,7 +69,7 @@ pub async fn measure(arguments: &Arguments, mut report: Report) -> Result<Report
 }
 
 async fn load(arguments: &Arguments, events: &[String]) -> Result<(), BenchError> {
-    let mut client = Client::connect(&arguments.target.url, PATIENCE).await?;
+    let mut client = Client::connect(&arguments.target.dialer()?, PATIENCE).await?;
     let messages: Vec<_> = events.iter().map(|text| Message::new(text)).collect();
     let loaded = publish(&mut client, &messages, 500, Instant::now() + LOADING).await?;
     client.close().await;
@@ -86,8 +86,9 @@ async fn load(arguments: &Arguments, events: &[String]) -> Result<(), BenchError
 async fn one_row(arguments: &Arguments, kind: Queries) -> Result<Row, BenchError> {
     let process = arguments.target.process()?;
     let mut clients = Vec::new();
+    let dialer = arguments.target.dialer()?;
     for _ in 0..arguments.connections {
-        clients.push(Client::connect(&arguments.target.url, PATIENCE).await?);
+        clients.push(Client::connect(&dialer, PATIENCE).await?);
     }
     let usage = || process.as_ref().map(Process::usage).transpose();
     let before = usage()?;

@@ -1,7 +1,7 @@
 //! Many connections with one live subscription each, and what they hear.
 
 use super::{BenchError, PATIENCE, process::allow_open_files, publisher::latencies};
-use crate::client::{Client, RelayUrl};
+use crate::client::{Client, Dialer};
 use futures::{StreamExt, TryStreamExt, stream};
 use hdrhistogram::Histogram;
 use std::{
@@ -37,7 +37,7 @@ struct Ears {
 }
 
 /// Opens one connection for each filter and waits for every EOSE.
-pub async fn subscribe(url: &RelayUrl, filters: Vec<String>) -> Result<Vec<Client>, BenchError> {
+pub async fn subscribe(dialer: &Dialer, filters: Vec<String>) -> Result<Vec<Client>, BenchError> {
     let wanted = filters.len();
     let files = allow_open_files(wanted as u64 + 64);
     if files < wanted as u64 + 16 {
@@ -48,7 +48,7 @@ pub async fn subscribe(url: &RelayUrl, filters: Vec<String>) -> Result<Vec<Clien
     let opened = AtomicU64::new(0);
     let result = stream::iter(filters)
         .map(|filter| async {
-            let client = one(url, filter).await?;
+            let client = one(dialer, filter).await?;
             opened.fetch_add(1, Ordering::Relaxed);
             Ok::<_, BenchError>(client)
         })
@@ -64,8 +64,8 @@ pub async fn subscribe(url: &RelayUrl, filters: Vec<String>) -> Result<Vec<Clien
     })
 }
 
-async fn one(url: &RelayUrl, filter: String) -> Result<Client, BenchError> {
-    let mut client = Client::connect(url, PATIENCE).await?;
+async fn one(dialer: &Dialer, filter: String) -> Result<Client, BenchError> {
+    let mut client = Client::connect(dialer, PATIENCE).await?;
     client.send(format!("[\"REQ\",\"s\",{filter}]")).await?;
     let eose = async {
         loop {

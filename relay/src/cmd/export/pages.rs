@@ -7,7 +7,7 @@ use super::{
     second::Parts,
 };
 use crate::{
-    client::{Answer, Client, ClientError, RelayUrl, answer::prefix},
+    client::{Answer, Client, ClientError, Dialer, answer::prefix},
     cmd::{progress::Progress, reconnect::Reconnect},
 };
 use serde_json::{Map, Value};
@@ -31,7 +31,7 @@ pub struct Exported {
 }
 
 /// Writes everything that matches.
-pub async fn export(arguments: &Arguments, url: &RelayUrl) -> Result<Exported, ExportError> {
+pub async fn export(arguments: &Arguments, dialer: &Dialer) -> Result<Exported, ExportError> {
     let (output, cursor) = if arguments.resume {
         Output::resume(&arguments.file)?
     } else {
@@ -41,7 +41,7 @@ pub async fn export(arguments: &Arguments, url: &RelayUrl) -> Result<Exported, E
     let limit = filter.remove("limit").and_then(|limit| limit.as_u64());
     let mut walk = Walk {
         relay: Pages {
-            reconnect: Reconnect::new(url, arguments.give_up_after.get()),
+            reconnect: Reconnect::new(dialer, arguments.give_up_after.get()),
             client: None,
             patience: arguments.give_up_after.get(),
         },

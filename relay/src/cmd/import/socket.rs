@@ -10,7 +10,7 @@ use super::{
     window::{Judged, Window},
 };
 use crate::{
-    client::{Answer, Client, ClientError, RelayUrl},
+    client::{Answer, Client, ClientError, Dialer},
     cmd::{progress::Progress, reconnect::Reconnect},
 };
 use std::time::Duration;
@@ -24,7 +24,7 @@ const KEEP_EVERY: Duration = Duration::from_secs(1);
 /// Sends every line and counts every answer.
 pub async fn send(
     plan: &Plan<'_>,
-    url: &RelayUrl,
+    dialer: &Dialer,
     lines: Lines,
     tally: &mut Tally,
 ) -> Result<(), ImportError> {
@@ -32,7 +32,7 @@ pub async fn send(
         progress: Progress::new(lines.total),
         window: Window::new(usize::from(plan.arguments.window)),
         patience: plan.arguments.give_up_after.get(),
-        url,
+        dialer,
         lines,
         tally,
         plan,
@@ -52,7 +52,7 @@ pub async fn send(
 
 struct Import<'a> {
     plan: &'a Plan<'a>,
-    url: &'a RelayUrl,
+    dialer: &'a Dialer,
     patience: Duration,
     lines: Lines,
     tally: &'a mut Tally,
@@ -85,7 +85,7 @@ impl From<ImportError> for Stop {
 
 impl Import<'_> {
     async fn run(&mut self) -> Result<(), ImportError> {
-        let mut reconnect = Reconnect::new(self.url, self.patience);
+        let mut reconnect = Reconnect::new(self.dialer, self.patience);
         loop {
             let mut client = reconnect
                 .connect()
@@ -235,7 +235,7 @@ impl Import<'_> {
 
     fn too_slow(&self) -> ClientError {
         ClientError::TooSlow {
-            url: self.url.to_string(),
+            url: self.dialer.url().to_string(),
             what: "answer an EVENT",
             after: self.patience,
         }

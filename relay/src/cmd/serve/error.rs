@@ -1,7 +1,8 @@
 //! Why `relay serve` could not start or had to end, each with what to do about it.
 
 use crate::{
-    cmd::{FAILED, stopped},
+    cmd::{FAILED, MISUSED, stopped},
+    http::tls::pair::TlsError,
     store::OpenError,
 };
 use std::{io, net::SocketAddr};
@@ -22,6 +23,9 @@ pub enum ServeError {
         /// The reason.
         source: io::Error,
     },
+    /// There is no certificate to serve with.
+    #[error("cannot serve TLS: {0}")]
+    Tls(#[source] TlsError),
     /// The store cannot be opened.
     #[error("cannot open the store: {0}{remedy}", remedy = store_remedy(.0))]
     Store(#[source] OpenError),
@@ -36,6 +40,7 @@ impl ServeError {
     /// 2 when somebody must change something first, 1 otherwise.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Tls(_) => MISUSED,
             Self::Store(error) => stopped::exit_code(error),
             _ => FAILED,
         }

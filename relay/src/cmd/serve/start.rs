@@ -13,6 +13,7 @@ use crate::{
         accept::{self, Door, HTTP_DEADLINE, Routes},
         gate::{Caps, Gate},
         ops::{self, Ops},
+        tls::Certificate,
     },
     metrics::Metrics,
     reload::{Live, Loaded, Reached, Reloader, Source},
@@ -59,6 +60,7 @@ pub(super) struct Started {
 /// What is there before the store is open.
 struct Ground {
     live: Arc<Live>,
+    tls: Option<Arc<Certificate>>,
     metrics: Arc<Metrics>,
     drain: Drain,
     vitals: Arc<Vitals>,
@@ -75,6 +77,11 @@ impl Started {
     pub(super) async fn start(source: Source, loaded: Loaded) -> Result<Self, ServeError> {
         let cold = loaded.config.cold.clone();
         let level = telemetry::start(cold.log_format, loaded.config.hot.log_level);
+        let tls = cold
+            .tls
+            .as_ref()
+            .map(|tls| Certificate::load(&tls.directory));
+        let tls = tls.transpose().map_err(ServeError::Tls)?;
         let ops = TcpListener::bind(cold.ops).map_err(no_port(cold.ops, "--ops"))?;
         let public = taken(cold.listen).map_err(no_port(cold.listen, "--listen"))?;
         let addresses = Addresses {
@@ -84,7 +91,7 @@ impl Started {
             ops: ops.local_addr().map_err(no_port(cold.ops, "--ops"))?,
         };
         let progress = Arc::new(Progress::default());
-        let ground = Ground::new(&loaded, Arc::clone(&progress));
+        let ground = Ground::new(&loaded, tls, Arc::clone(&progress));
         ground.serve_ops(ops, &cold).map_err(ServeError::Threads)?;
 
         let store = open(&loaded, progress, Arc::clone(&ground.metrics)).await?;
@@ -99,7 +106,7 @@ impl Started {
         tokio::spawn(Reloader::new(source, &loaded, live, reached).run());
 
         let sessions = ground.sessions(&store, &cold)?;
-        let door = ground.door(sessions);
+        let door = ground.door(sessions, &cold);
         let listener = public
             .listen(BACKLOG)
             .map_err(no_port(cold.listen, "--listen"))?;
@@ -148,14 +155,18 @@ impl Started {
 }
 
 impl Ground {
-    fn new(loaded: &Loaded, progress: Arc<Progress>) -> Self {
+    fn new(loaded: &Loaded, tls: Option<Arc<Certificate>>, progress: Arc<Progress>) -> Self {
         let drain = Drain::new(loaded.config.cold.grace.get());
         let words = Box::new(move || progress.to_string());
         let vitals = Arc::new(Vitals::new(drain.clone(), words));
         let beating = Arc::clone(&vitals);
         tokio::spawn(async move { beating.beat().await });
+        if let Some(tls) = &tls {
+            tokio::spawn(Arc::clone(tls).watch());
+        }
         Self {
             live: Arc::new(Live::new(loaded)),
+            tls,
             metrics: Arc::new(Metrics::new()),
             drain,
             vitals,
@@ -169,6 +180,7 @@ impl Ground {
             vitals: Arc::clone(&self.vitals),
             metrics: Arc::clone(&self.metrics),
             live: Arc::clone(&self.live),
+            tls: self.tls.clone(),
         }));
         let limits = Arc::new(ArcSwap::from_pointee(Hot::default()));
         let gate = Gate::new(limits, Arc::clone(&self.metrics), OPS_CAPS);
@@ -176,6 +188,8 @@ impl Ground {
             routes,
             gate,
             deadline: OPS_DEADLINE,
+            proxy_protocol: false,
+            tls: None,
         };
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -209,7 +223,7 @@ impl Ground {
         }))
     }
 
-    fn door(&self, sessions: Sessions) -> Door {
+    fn door(&self, sessions: Sessions, cold: &Cold) -> Door {
         let hot = Arc::clone(&self.live.hot);
         let caps = Caps::of_files(files::raise_limit());
         let (most, wanted) = (caps.sessions, hot.load().limits.connections.len());
@@ -232,13 +246,18 @@ impl Ground {
             routes,
             gate,
             deadline: HTTP_DEADLINE,
+            proxy_protocol: cold.proxy_protocol,
+            tls: self.tls.clone(),
         }
     }
 
     /// The first line: where to find the relay.
     fn announce(&self, addresses: &Addresses, cold: &Cold) {
         let url = self.live.hot.load().url.clone();
-        let url = url.unwrap_or_else(|| format!("ws://{}", reachable(addresses.public)));
+        let url = url.unwrap_or_else(|| {
+            let scheme = if self.tls.is_some() { "wss" } else { "ws" };
+            format!("{scheme}://{}", reachable(addresses.public))
+        });
         let data = cold.data.display();
         match cold.log_format {
             LogFormat::Text => println!(
