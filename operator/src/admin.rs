@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use warp::{Filter, Reply, http::StatusCode, reply::Response};
 
-/// Does the operator work? Set once its controllers run.
+/// Does the operator work, or could it at once? Set once its controllers run, or once it stands by.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
     working: Arc<AtomicBool>,

@@ -1,7 +1,10 @@
 //! Flags and environment.
 
-use crate::settings::{Settings, Source};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::{
+    leader::{Seat, election::Terms},
+    settings::{Settings, Source},
+};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 
 /// Kubernetes operator for Nostr relays.
@@ -59,6 +62,26 @@ pub struct Run {
         default_value = "nostr-fleet-system"
     )]
     pub namespace: String,
+    /// Work only while holding a Lease in the own namespace, so that several may run
+    #[arg(
+        long,
+        env = "LEADER_ELECTION",
+        value_name = "BOOL",
+        default_value_t = true,
+        action = ArgAction::Set
+    )]
+    pub leader_election: bool,
+    /// Name of that Lease; operators that watch different namespaces need different ones
+    #[arg(
+        long,
+        env = "LEASE_NAME",
+        value_name = "NAME",
+        default_value = "nostr-fleet-operator"
+    )]
+    pub lease_name: String,
+    /// Name to hold the Lease under, which no other process has; without it one is made up
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    pub pod_name: Option<String>,
     /// Address of /livez, /readyz and /metrics
     #[arg(
         long,
@@ -84,10 +107,25 @@ pub enum LogFormat {
     Json,
 }
 
+/// An empty variable is none.
+fn given(text: Option<&String>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).cloned()
+}
+
 impl Run {
+    /// Where leaders are elected, if they are.
+    pub fn seat(&self) -> Option<Seat> {
+        let made_up = || format!("operator-{:016x}", rand::random::<u64>());
+        self.leader_election.then(|| Seat {
+            namespace: self.namespace.clone(),
+            lease: self.lease_name.clone(),
+            identity: given(self.pod_name.as_ref()).unwrap_or_else(made_up),
+            terms: Terms::default(),
+        })
+    }
+
     /// What the pure steps need to know.
     pub fn settings(&self) -> Settings {
-        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let names = |texts: &[String]| {
             let named = texts.iter().filter(|text| !text.is_empty());
             named.cloned().collect::<BTreeSet<_>>()
@@ -95,7 +133,7 @@ impl Run {
         Settings {
             image: self.image.clone(),
             ingress_from: self.ingress_from.clone(),
-            monitoring_namespace: given(&self.monitoring_namespace),
+            monitoring_namespace: given(self.monitoring_namespace.as_ref()),
             namespace: self.namespace.clone(),
             watch_namespaces: names(&self.watch_namespace),
         }

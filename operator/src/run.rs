@@ -5,9 +5,13 @@ use crate::{
     api::{GROUP, NostrRelay, VERSION},
     args::Run,
     kinds::Kind,
+    leader::{Candidate, Seat},
     metrics::Metrics,
     names,
-    reconcile::{self, Context, backoff::Backoff},
+    reconcile::{
+        self, Context,
+        backoff::{Backoff, WatchBackoff},
+    },
     settings::Settings,
     telemetry,
 };
@@ -23,6 +27,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
+    client::ClientBuilder,
     core::{DeserializeGuard, NamespaceResourceScope},
     runtime::{
         Controller,
@@ -61,17 +66,44 @@ pub async fn run(args: Run) -> Result<(), Box<dyn std::error::Error + Send + Syn
         stop.child_token(),
     ));
     stop_on_signal(stop.clone())?;
-    let client = Client::try_default().await?;
+    let mut config = kube::Config::infer().await?;
+    config.default_retry = false; // nothing waits inside a visit: `reconcile::backoff` says when to try again
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         image = args.image,
         "started"
     );
-    operate(client, args.settings(), metrics, health, stop.clone()).await;
+    let settings = args.settings();
+    let ended = if let Some(seat) = args.seat() {
+        let parts = (settings, metrics, health);
+        operate_as_leader(config, seat, parts, stop.clone()).await
+    } else {
+        let client = Client::try_from(config)?;
+        metrics.leader(true);
+        operate(client, settings, metrics, health, stop.clone()).await;
+        Ok(())
+    };
     stop.cancel();
     port.await?;
+    ended?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// All controllers, while no other operator of the seat works. A lost lease is an error: the process must end.
+pub async fn operate_as_leader(
+    config: kube::Config,
+    seat: Seat,
+    (settings, metrics, health): (Settings, Metrics, Health),
+    stop: CancellationToken,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let free = Client::try_from(config.clone())?;
+    let candidate = Candidate::new(free, seat, metrics.clone());
+    let fenced = ClientBuilder::try_from(config)?.with_layer(&candidate.fence().layer());
+    let client = fenced.build();
+    let ready = health.clone();
+    let work = || operate(client, settings, metrics, health, stop.clone());
+    Ok(candidate.lead(&ready, &stop, work).await?)
 }
 
 /// All controllers, until the token is cancelled; visits that have begun are finished.
@@ -206,6 +238,7 @@ fn controller<K: Kind>(
     let all = watcher::Config::default();
     Controller::new(api::<DeserializeGuard<K>>(client, namespace), all)
         .with_config(Config::default().concurrency(CONCURRENCY))
+        .trigger_backoff(WatchBackoff::default())
         .owns(api::<StatefulSet>(client, namespace), ours())
         .owns(api::<Service>(client, namespace), ours())
         .owns(api::<ConfigMap>(client, namespace), ours())

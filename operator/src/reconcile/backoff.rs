@@ -1,6 +1,7 @@
 //! Delays after failures, per object: one that fails does not slow the others.
 
 use super::error::Class;
+use kube::runtime::utils;
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
@@ -26,12 +27,45 @@ impl Backoff {
         wait
     }
 
+    /// Objects whose last visit failed.
+    pub fn failing(&self) -> usize {
+        self.attempts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
+    }
+
     /// An object succeeded or is gone.
     pub fn forget(&self, object: &str) {
         self.attempts
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(object);
+    }
+}
+
+/// How long watches that failed wait: a tenth of a second, doubled up to a second. One delay holds up all watches of a
+/// controller, and after an outage each of them fails once more: kube's own 30 seconds would add up to minutes without
+/// news.
+#[derive(Debug, Default)]
+pub struct WatchBackoff {
+    failures: u32,
+}
+
+impl Iterator for WatchBackoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let base = Duration::from_millis(100 << self.failures.min(4));
+        self.failures = self.failures.saturating_add(1);
+        let longest = Duration::from_secs(1);
+        Some(spread(base.min(longest), 0.2, rand::random()))
+    }
+}
+
+impl utils::Backoff for WatchBackoff {
+    fn reset(&mut self) {
+        self.failures = 0;
     }
 }
 
@@ -78,6 +112,18 @@ mod tests {
         for (jitter, millis) in [(0.0, 800), (1.0, 1200), (7.0, 1200), (-1.0, 800)] {
             assert_eq!(delay(Class::Conflict, 0, jitter).as_millis(), millis);
         }
+    }
+
+    #[test]
+    fn watches_come_back_within_seconds_however_long_they_failed() {
+        let mut backoff = WatchBackoff::default();
+        let first = backoff.next().unwrap();
+        assert!(first <= Duration::from_millis(120), "{first:?}");
+        let later: Vec<Duration> = backoff.by_ref().take(100).collect();
+        let longest = later.iter().max().unwrap();
+        assert!(*longest <= Duration::from_millis(1200) && later[99] >= Duration::from_millis(800));
+        utils::Backoff::reset(&mut backoff);
+        assert!(backoff.next().unwrap() <= Duration::from_millis(120));
     }
 
     #[test]

@@ -35,9 +35,11 @@ use kube::{
     },
 };
 use std::{
+    future::Future,
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::time::timeout;
 use validate::Refusal;
 
 /// What all reconciles share.
@@ -67,6 +69,8 @@ pub enum Outcome {
 
 /// Without news an object is looked at again after this time: a safety net for lost watches.
 const STEADY: Duration = Duration::from_secs(600);
+/// How long the work of one visit may take; saying what came of it may take half as long again.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One visit.
 pub async fn reconcile<K: Kind>(
@@ -74,24 +78,40 @@ pub async fn reconcile<K: Kind>(
     context: Arc<Context>,
 ) -> Result<Action, Error> {
     let started = Instant::now();
-    let result = match &object.0 {
-        // Boxed: typed objects make large futures.
-        Ok(object) => Box::pin(visit(object, &context)).await,
-        Err(invalid) => malformed::report::<K>(&context, invalid).await,
+    let _running = context.metrics.visiting();
+    let visit = async {
+        match &object.0 {
+            // Boxed: typed objects make large futures.
+            Ok(object) => Box::pin(visit(object, &context)).await,
+            Err(invalid) => malformed::report::<K>(&context, invalid).await,
+        }
     };
+    let result = in_time(PATIENCE + PATIENCE / 2, visit).await;
     let failure = result.as_ref().err().map(Error::class);
     context.metrics.visited(K::APP, failure, started.elapsed());
     if result.is_ok() {
         context.backoff.forget(&key(object.as_ref()));
     }
+    context.metrics.retrying(context.backoff.failing());
     result
+}
+
+/// A server that takes requests and answers nothing must not hold a visit, and with it the resource, for ever.
+async fn in_time<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    timeout(limit, work).await.unwrap_or_else(|_| {
+        let source = kube::Error::Service(format!("not done within {limit:?}").into());
+        Err(Error::of("finish", "a visit")(source))
+    })
 }
 
 async fn visit<K: Kind>(object: &K, context: &Context) -> Result<Action, Error> {
     if object.meta().deletion_timestamp.is_some() {
         return Ok(Action::await_change()); // owner references do the rest
     }
-    match Box::pin(work(object, context)).await {
+    match in_time(PATIENCE, Box::pin(work(object, context))).await {
         Ok((gathered, outcome)) => {
             let status = report::report(object, &gathered, &outcome, Timestamp::now());
             write_status(object, context, status).await?;
@@ -192,6 +212,7 @@ pub fn after_failure<K: Kind>(
 ) -> Action {
     let key = key(object);
     let wait = context.backoff.failed(&key, error.class(), rand::random());
+    context.metrics.retrying(context.backoff.failing());
     let wait = error.retry_after().map_or(wait, |asked| asked.max(wait));
     if error.class() == Class::Conflict {
         tracing::debug!(object = key, %error, ?wait, "again");

@@ -1,91 +1,79 @@
 //! The operator is killed between any two writes; the next one makes it good.
 
 use crate::{
-    server::{config, eventually, in_a_space},
-    space::{CHILDREN, Space},
+    broken::{Fault, broken_client, is_watch},
+    fleet::{about, relay},
+    server::{eventually, in_a_space},
+    space::Space,
 };
-use http::{Method, Request};
-use kube::{
-    Client, ResourceExt,
-    api::DeleteParams,
-    client::{Body, ClientBuilder},
+use http::Method;
+use kube::Client;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
 };
-use serde_json::{Value, json};
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
-use tower::{BoxError, filter::FilterLayer};
 
-/// A client that is cut off after so many writes: what an operator can do before it is killed.
-async fn cut_off_after(writes: usize) -> (Client, Arc<AtomicUsize>) {
-    let count = Arc::new(AtomicUsize::new(0));
-    let seen = count.clone();
-    let layer = FilterLayer::new(move |request: Request<Body>| {
-        let write = request.method() != Method::GET;
-        if write && seen.fetch_add(1, Ordering::SeqCst) >= writes {
-            return Err::<_, BoxError>("the operator is dead".into());
+/// More than the writes of one visit.
+const WRITES: usize = 14;
+
+/// How often each relay was written, or tried to be.
+type Written = Arc<Mutex<BTreeMap<usize, usize>>>;
+
+/// A client that is cut off from the relay of number k after k writes: what an operator can do before it is killed.
+async fn dying_client(written: Written) -> Client {
+    broken_client(move |request| {
+        let Some(relay) = about(request).filter(|_| !is_watch(request)) else {
+            return Fault::None;
+        };
+        let mut written = written.lock().unwrap();
+        let count = written.entry(relay).or_default();
+        if *count > relay {
+            return Fault::Dropped;
         }
-        Ok(request)
-    });
-    let builder = ClientBuilder::try_from(config().await).unwrap();
-    (builder.with_layer(&layer).build(), count)
+        if request.method() == Method::GET {
+            return Fault::None;
+        }
+        *count += 1;
+        if *count > relay {
+            Fault::Dropped
+        } else {
+            Fault::None
+        }
+    })
+    .await
 }
 
 #[tokio::test]
 async fn an_operator_that_is_killed_between_any_two_writes_is_made_good_by_the_next() {
     in_a_space(|space| async move {
-        let mut wanted: Option<Vec<Value>> = None;
-        for writes in 0..=8 {
-            let (client, count) = cut_off_after(writes).await;
-            let dying = Space::operator_as(client, space.settings());
-            space.town("network: {policy: Managed}").await;
-            eventually("it got that far", || async {
-                count.load(Ordering::SeqCst) > writes
+        let mut lasting = None;
+        for spec in ["{}", "{info: {name: changed}, network: {policy: None}}"] {
+            let written = Written::default();
+            let dying = Space::operator_as(dying_client(written.clone()).await, space.settings());
+            space.fleet(WRITES, spec).await;
+            eventually("half of them are cut off", || async {
+                let written = written.lock().unwrap();
+                let cut = written.iter().filter(|(relay, count)| count > relay);
+                cut.count() > WRITES / 2
             })
             .await;
             dying.kill();
             let next = space.operator();
-            space.until_built().await;
-            space.until_quiet().await;
+            space.until_fleet_built(WRITES).await;
+            space.until_fleet_quiet().await;
             next.stop().await;
-            let built = spec_of_all(&space).await;
-            assert_eq!(
-                &built,
-                wanted.get_or_insert_with(|| built.clone()),
-                "after {writes} writes"
-            );
-            space
-                .of("NostrRelay")
-                .delete("town", &DeleteParams::foreground())
-                .await
-                .unwrap();
-            for (kind, name) in CHILDREN {
-                eventually(&format!("{kind} {name} is gone"), || async {
-                    space.get(kind, name).await.is_none()
-                })
-                .await;
+            let made = space.made().await;
+            assert_eq!(made.len(), WRITES);
+            for (name, made_of_it) in &made {
+                assert_eq!(*made_of_it, made[&relay(WRITES - 1)], "{name}");
             }
+            let now = space.lasting().await;
+            assert_eq!(
+                *lasting.get_or_insert_with(|| now.clone()),
+                now,
+                "pods, claims and templates stay"
+            );
         }
     })
     .await;
-}
-
-/// What was asked for, without what the server adds to each object anew.
-async fn spec_of_all(space: &Space) -> Vec<Value> {
-    let mut all = Vec::new();
-    for (kind, name) in CHILDREN {
-        let object = space.get(kind, name).await.unwrap();
-        let mut value = object.data.clone();
-        for key in ["clusterIP", "clusterIPs"] {
-            if let Some(spec) = value["spec"].as_object_mut() {
-                spec.remove(key);
-            }
-        }
-        if let Some(object) = value.as_object_mut() {
-            object.remove("status");
-        }
-        all.push(json!({"kind": kind, "labels": object.labels(), "rest": value}));
-    }
-    all
 }

@@ -2,10 +2,15 @@
 
 #![allow(clippy::unwrap_used)] // helpers outside test functions; a panic is how a test fails
 
+mod broken;
 mod children;
 #[path = "../common/mod.rs"]
 mod common;
 mod death;
+
+mod faults;
+mod fleet;
+mod leader;
 mod lifecycle;
 mod operator;
 mod rights;
