@@ -49,6 +49,40 @@ impl Limited {
     }
 }
 
+/// Why an AUTH proved nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthFailure {
+    /// No event.
+    Malformed,
+    /// Not of kind 22242.
+    Kind,
+    /// Too long ago, or in the future.
+    Time,
+    /// Not the challenge of this connection.
+    Challenge,
+    /// Meant for another relay.
+    Relay,
+    /// Wrong id or signature.
+    Signature,
+    /// One key too many for one connection.
+    Keys,
+}
+
+impl AuthFailure {
+    /// The label's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Kind => "kind",
+            Self::Time => "time",
+            Self::Challenge => "challenge",
+            Self::Relay => "relay",
+            Self::Signature => "signature",
+            Self::Keys => "keys",
+        }
+    }
+}
+
 /// What became of a changed configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reloaded {
@@ -119,6 +153,7 @@ pub struct Metrics {
     /// Connections closed because they did not read.
     pub slow_readers_dropped: Counter,
     limited: Family<TypeLabel, Counter>,
+    auth_failures: Family<ReasonLabel, Counter>,
     reloads: Family<ResultLabel, Counter>,
     storage_bytes: Gauge,
     event_count: Gauge,
@@ -143,6 +178,7 @@ impl Metrics {
             ephemeral_lost: Counter::default(),
             slow_readers_dropped: Counter::default(),
             limited: Family::default(),
+            auth_failures: Family::default(),
             reloads: Family::default(),
             storage_bytes: Gauge::default(),
             event_count: Gauge::default(),
@@ -176,6 +212,14 @@ impl Metrics {
     pub fn limited(&self, limit: Limited) {
         let r#type = limit.as_str();
         self.limited.get_or_create(&TypeLabel { r#type }).inc();
+    }
+
+    /// Counts an AUTH that proved nothing.
+    pub fn auth_failed(&self, failure: AuthFailure) {
+        let reason = failure.as_str();
+        self.auth_failures
+            .get_or_create(&ReasonLabel { reason })
+            .inc();
     }
 
     /// Counts a changed configuration file.
@@ -272,6 +316,11 @@ impl Metrics {
             self.limited.clone(),
         );
         to.register(
+            "auth_failures",
+            "AUTHs that proved nothing, by reason",
+            self.auth_failures.clone(),
+        );
+        to.register(
             "config_reloads",
             "Changed configuration files, by result",
             self.reloads.clone(),
@@ -352,6 +401,7 @@ mod tests {
         metrics.rejected(&Verdict::invalid("x"));
         metrics.rejected(&Verdict::auth_required("x"));
         metrics.limited(Limited::HalfOpen);
+        metrics.auth_failed(AuthFailure::Relay);
         metrics.reloaded(Reloaded::Applied);
         let text = metrics.render(&StoreStatus {
             used_bytes: 4096,
@@ -376,6 +426,7 @@ mod tests {
             "nostr_relay_ephemeral_lost_total 0",
             "nostr_relay_slow_readers_dropped_total 0",
             "nostr_relay_rate_limit_hits_total{type=\"half_open\"} 1",
+            "nostr_relay_auth_failures_total{reason=\"relay\"} 1",
             "nostr_relay_storage_bytes 4096",
             "nostr_relay_event_count 7",
             "nostr_relay_log_bytes{state=\"live\"} 3",

@@ -5,7 +5,10 @@ use super::reply;
 use crate::SOFTWARE;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use nostr::key::PublicKey;
-use relay_config::{Hot, Info, Limits};
+use relay_config::{
+    Hot, Info,
+    access::{Kinds, Mode, Required},
+};
 use serde::Serialize;
 use warp::reply::Response;
 
@@ -13,7 +16,7 @@ use warp::reply::Response;
 pub const CONTENT_TYPE: &str = "application/nostr+json";
 
 /// What is on, in ascending order.
-pub const SUPPORTED_NIPS: [u16; 8] = [1, 9, 11, 13, 40, 45, 62, 67];
+pub const SUPPORTED_NIPS: [u16; 11] = [1, 9, 11, 13, 40, 42, 45, 59, 62, 67, 70];
 
 /// The document. Fields that are not set are left out.
 #[derive(Debug, Serialize)]
@@ -69,11 +72,12 @@ pub fn document(hot: &Hot) -> Document<'_> {
         software: SOFTWARE,
         version: env!("CARGO_PKG_VERSION"),
         terms_of_service: info.terms_of_service.as_deref(),
-        limitation: limitation(&hot.limits),
+        limitation: limitation(hot),
     }
 }
 
-fn limitation(limits: &Limits) -> Limitation {
+fn limitation(hot: &Hot) -> Limitation {
+    let limits = &hot.limits;
     Limitation {
         max_message_length: limits.message_bytes.get(),
         max_subscriptions: limits.subscriptions.get(),
@@ -83,11 +87,21 @@ fn limitation(limits: &Limits) -> Limitation {
         max_event_tags: limits.event_tags.get(),
         max_content_length: limits.content_characters.get(),
         min_pow_difficulty: limits.min_pow.get(),
-        auth_required: false,
+        // Only where nothing at all can be done before AUTH.
+        auth_required: hot.auth.required == Required::Always,
         payment_required: false,
-        restricted_writes: limits.min_pow.get() > 0,
+        restricted_writes: restricts_writes(hot),
         created_at_upper_limit: limits.created_at_ahead.get().as_secs(),
     }
+}
+
+/// Must an event have more than form and signature to be taken? Bans are left out: they are for a few, and not announced.
+fn restricts_writes(hot: &Hot) -> bool {
+    let (auth, access) = (hot.auth.required, &hot.access);
+    hot.limits.min_pow.get() > 0
+        || matches!(auth, Required::Write | Required::Always)
+        || access.write.mode != Mode::Open
+        || access.kinds != Kinds::default()
 }
 
 /// The administrator's key as NIP-11 wants it: 64 hex characters, whichever way it was written.
@@ -144,7 +158,7 @@ mod tests {
         assert_eq!(
             shown(""),
             json!({
-                "supported_nips": [1, 9, 11, 13, 40, 45, 62, 67],
+                "supported_nips": [1, 9, 11, 13, 40, 42, 45, 59, 62, 67, 70],
                 "software": SOFTWARE,
                 "version": env!("CARGO_PKG_VERSION"),
                 "limitation": {
@@ -191,6 +205,30 @@ mod tests {
             ("max_subid_length", json!(8)),
         ] {
             assert_eq!(limitation[field], value, "{field}");
+        }
+    }
+
+    const READ: &str = "{access: {read: {mode: Allow, pubkeys: [npub180cvv07tjdrrgpa0j7j7tmnyl2yr6yr7l8j4s3evf6u64th6gkwsyjh6w6]}}}";
+    const WRITE: &str = "{access: {write: {mode: Allow, pubkeys: [npub180cvv07tjdrrgpa0j7j7tmnyl2yr6yr7l8j4s3evf6u64th6gkwsyjh6w6]}}}";
+
+    #[test]
+    fn what_is_asked_of_writers_is_told() {
+        let told = |hot: &str| {
+            let limitation = shown(&format!("version: 1\nhot: {hot}\n"))["limitation"].clone();
+            let is = |field: &str| limitation[field].as_bool().unwrap();
+            (is("auth_required"), is("restricted_writes"))
+        };
+        for (hot, expected) in [
+            ("{auth: {required: Never}}", (false, false)),
+            ("{auth: {required: Read}}", (false, false)),
+            ("{auth: {required: Write}}", (false, true)),
+            ("{auth: {required: Always}}", (true, true)),
+            (READ, (false, false)),
+            (WRITE, (false, true)),
+            ("{access: {write: {mode: Deny}}}", (false, true)),
+            ("{access: {kinds: {deny: ['4']}}}", (false, true)),
+        ] {
+            assert_eq!(told(hot), expected, "{hot}");
         }
     }
 

@@ -175,7 +175,7 @@ fn pass_on(
             metrics.stored(event.kind());
         }
         index.matches(event, |subscription, recipient| {
-            if !recipient.may_read(event.kind()) {
+            if !recipient.may_read(&**event) {
                 return;
             }
             deliveries += 1;
@@ -197,10 +197,11 @@ mod tests {
     use crate::{
         hub::{Held, Hub, Recipient},
         metrics::Metrics,
+        policy::private::Addressed,
         role::{Answer, Relay, Role},
         sign::Signer,
         store::{Committed, Listener},
-        wire::{Event, Filter, Verdict, Verified},
+        wire::{Event, Filter, PublicKey, Verdict, Verified},
     };
     use std::{
         sync::{
@@ -284,13 +285,26 @@ mod tests {
     }
 
     #[test]
-    fn private_kinds_reach_nobody_though_they_match() {
+    fn private_kinds_reach_those_whom_they_name_and_nobody_else_though_they_match() {
         let (flow, held) = flow();
         let hub = hub();
-        let all = listening(&hub, "{}");
-        hub.pass_on(vec![event(21_059, "sealed"), event(1059, "sealed")], held);
+        let (bob, eve, all) = (
+            listening(&hub, "{}"),
+            listening(&hub, "{}"),
+            listening(&hub, "{}"),
+        );
+        let key = |seed| Signer::from_seed(seed).public_key();
+        bob.recipient.prove(key(2));
+        eve.recipient.prove(key(3));
+        let wrap = |kind| {
+            let tags: &[&[&str]] = &[&["p", &key(2).to_string()]];
+            let text = Signer::from_seed(1).event(1, kind, tags, "sealed");
+            Verified::check(Event::read(&text).unwrap()).unwrap()
+        };
+        hub.pass_on(vec![wrap(21_059), wrap(1059)], held);
         wait_for(&flow);
-        assert!(all.recipient.is_empty());
+        assert_eq!(bob.recipient.take(0).deliveries.len(), 2);
+        assert!(eve.recipient.is_empty() && all.recipient.is_empty());
     }
 
     /// A role that takes its time, and so holds up the hub.
@@ -301,12 +315,16 @@ mod tests {
             Answer::FanOut
         }
 
-        fn admit(&self, _filters: &[Filter]) -> Result<(), Verdict> {
+        fn admit(&self, _filters: &[Filter], _keys: &[PublicKey]) -> Result<(), Verdict> {
             Ok(())
         }
 
-        fn may_read(&self, _kind: u16) -> bool {
+        fn is_open(&self, _kind: u16) -> bool {
             self.0.lock().unwrap().recv().is_ok()
+        }
+
+        fn may_read(&self, _event: &dyn Addressed, _keys: &[PublicKey]) -> bool {
+            false
         }
     }
 

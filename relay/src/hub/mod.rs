@@ -12,7 +12,7 @@ pub mod index;
 pub mod recipient;
 
 pub use index::Key;
-pub use recipient::{Delivery, Recipient};
+pub use recipient::{Delivery, Keys, Recipient};
 
 use crate::{
     metrics::Metrics,

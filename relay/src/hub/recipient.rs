@@ -2,13 +2,16 @@
 
 use super::Key;
 use crate::{
+    policy::private::Addressed,
     role::Role,
     store::{Committed, Row, Sight},
-    wire::Verified,
+    wire::{PublicKey, Verified},
 };
+use arc_swap::ArcSwapOption;
 use futures::task::AtomicWaker;
 use std::{
     fmt, mem,
+    ops::Deref,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -69,9 +72,22 @@ impl Taken {
     }
 }
 
+/// The keys that a client proved (NIP-42), in the order in which it did. They are only ever added to.
+#[derive(Clone, Debug, Default)]
+pub struct Keys(Option<Arc<Vec<PublicKey>>>);
+
+impl Deref for Keys {
+    type Target = [PublicKey];
+
+    fn deref(&self) -> &[PublicKey] {
+        self.0.as_ref().map_or(&[], |keys| keys.as_slice())
+    }
+}
+
 /// A session's place in the hub.
 pub struct Recipient {
     role: Arc<dyn Role>,
+    keys: ArcSwapOption<Vec<PublicKey>>,
     waker: AtomicWaker,
     inbox: Mutex<Inbox>,
     /// Weight of subscriptions that the hub did not take up yet.
@@ -94,15 +110,29 @@ impl Recipient {
     pub fn new(role: Arc<dyn Role>) -> Self {
         Self {
             role,
+            keys: ArcSwapOption::empty(),
             waker: AtomicWaker::new(),
             inbox: Mutex::default(),
             pending: AtomicUsize::new(0),
         }
     }
 
-    /// The visibility predicate of this client, under REQ, COUNT and live delivery alike.
-    pub fn may_read(&self, kind: u16) -> bool {
-        self.role.may_read(kind)
+    /// The visibility predicate of this client, under REQ, COUNT, live delivery and what is refilled from the log alike.
+    /// What is open to all costs one look at its kind.
+    pub fn may_read(&self, event: &impl Addressed) -> bool {
+        self.role.is_open(event.kind()) || self.role.may_read(event, &self.keys())
+    }
+
+    /// The keys that the client proved.
+    pub fn keys(&self) -> Keys {
+        Keys(self.keys.load_full())
+    }
+
+    /// The client proved one key more. Called by one thread at a time: a session has one batch under way.
+    pub fn prove(&self, key: PublicKey) {
+        let mut keys = self.keys().to_vec();
+        keys.push(key);
+        self.keys.store(Some(Arc::new(keys)));
     }
 
     /// Has the hub taken up enough of this session's subscriptions that it may ask for more?
@@ -175,7 +205,17 @@ impl Recipient {
 
 impl Sight for Recipient {
     fn sees(&self, row: &Row<'_>) -> bool {
-        self.may_read(row.kind())
+        self.may_read(row)
+    }
+}
+
+impl Addressed for Row<'_> {
+    fn kind(&self) -> u16 {
+        Row::kind(self)
+    }
+
+    fn is_for(&self, key: &PublicKey) -> bool {
+        self.tagged(b'p', &key.to_string())
     }
 }
 

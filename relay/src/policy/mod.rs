@@ -5,6 +5,7 @@
 
 pub mod limits;
 pub mod lists;
+pub mod place;
 pub mod pow;
 pub mod private;
 pub mod protected;
@@ -12,18 +13,22 @@ pub mod time;
 pub mod vanish;
 
 use crate::wire::{Event, Verdict};
-use relay_config::Limits;
+use relay_config::Hot;
 
 /// The kind of AUTH events: they belong into AUTH messages, are never stored and never passed on (NIP-42).
 pub const AUTH: u16 = 22_242;
 
-/// Asks every rule that needs neither the signature nor the store.
+/// Asks every rule that needs neither the signature nor the store, and does not ask who is speaking.
 ///
 /// # Errors
 /// The verdict for the client, of the first rule that objects.
-pub fn check(event: &Event, limits: &Limits, now: u64) -> Result<(), Verdict> {
-    if event.kind() == AUTH {
+pub fn check(event: &Event, hot: &Hot, now: u64) -> Result<(), Verdict> {
+    let (kind, limits) = (event.kind(), &hot.limits);
+    if kind == AUTH {
         return Err(Verdict::invalid("AUTH events go in AUTH"));
+    }
+    if kind != vanish::VANISH && !hot.access.kinds.takes(kind) {
+        return Err(Verdict::blocked(format!("kind {kind} is not taken here")));
     }
     limits::check(event, limits)?;
     time::check(event, limits.created_at_ahead.get(), now)?;
@@ -53,12 +58,22 @@ pub(crate) mod tests {
     #[test]
     fn an_auth_event_is_refused_and_its_neighbours_are_not() {
         let now = 1_700_000_000;
-        let check = |kind| check(&event(kind, "[]", ""), &Limits::default(), now);
+        let check = |kind| check(&event(kind, "[]", ""), &Hot::default(), now);
         assert_eq!(
             check(22_242).unwrap_err().to_string(),
             "invalid: AUTH events go in AUTH"
         );
         assert_eq!(check(22_241), Ok(()));
         assert_eq!(check(1), Ok(()));
+    }
+    #[test]
+    fn a_kind_that_is_not_taken_is_named_and_a_request_to_vanish_always_is_taken() {
+        let mut hot = Hot::default();
+        hot.access.kinds.deny = vec!["4".parse().unwrap(), "62".parse().unwrap()];
+        let check = |kind, tags| check(&event(kind, tags, ""), &hot, 1_700_000_000);
+        let refused = check(4, "[]").unwrap_err().to_string();
+        assert_eq!(refused, "blocked: kind 4 is not taken here");
+        assert_eq!(check(1, "[]"), Ok(()));
+        assert_eq!(check(62, r#"[["relay","ALL_RELAYS"]]"#), Ok(()));
     }
 }

@@ -1,6 +1,6 @@
 //! Events that only their author may publish (NIP-70), and reposts that would smuggle them in.
 
-use crate::wire::{Event, Verdict};
+use crate::wire::{Event, PublicKey, Verdict};
 use serde::Deserialize;
 
 /// Kinds whose content is another event: repost and generic repost (NIP-18).
@@ -12,16 +12,29 @@ struct Reposted {
     tags: Vec<Vec<String>>,
 }
 
-/// Nobody can show here that they are the author, so protected events are refused, and reposts of them.
+/// May a client that proved `keys` publish this event, if it is protected?
+///
+/// # Errors
+/// `auth-required:` when no key was proved, `restricted:` when the author's was not, as NIP-70 words it.
+pub fn may_publish(event: &Event, keys: &[PublicKey]) -> Result<(), Verdict> {
+    if !event.is_protected() || keys.contains(&event.pubkey()) {
+        return Ok(());
+    }
+    if keys.is_empty() {
+        return Err(Verdict::auth_required(
+            "this event may only be published by its author",
+        ));
+    }
+    Err(Verdict::restricted(
+        "this event may only be published by its author, and another key was proved",
+    ))
+}
+
+/// Reposts of protected events are refused, whoever made them.
 ///
 /// # Errors
 /// `blocked:`, as NIP-70 words it.
 pub fn check(event: &Event) -> Result<(), Verdict> {
-    if event.is_protected() {
-        return Err(Verdict::blocked(
-            "this event is protected and can be published only by its author after AUTH, which is not offered here",
-        ));
-    }
     if REPOSTS.contains(&event.kind()) && holds_protected(event.content()) {
         return Err(Verdict::blocked("the reposted event is protected"));
     }
@@ -43,10 +56,14 @@ mod tests {
     use crate::policy::tests::event;
 
     #[test]
-    fn a_protected_event_is_refused_and_a_tag_that_looks_alike_is_not() {
-        let refused = check(&event(1, r#"[["-"]]"#, "")).unwrap_err();
-        assert!(refused.to_string().starts_with("blocked: "), "{refused}");
-        assert_eq!(check(&event(1, r#"[["t","-"]]"#, "")), Ok(()));
+    fn a_protected_event_is_taken_from_its_author_alone() {
+        let protected = event(1, r#"[["-"]]"#, "");
+        let (author, other) = (protected.pubkey(), PublicKey::new([7; 32]));
+        let refused = |keys: &[PublicKey]| may_publish(&protected, keys).unwrap_err().to_string();
+        assert!(refused(&[]).starts_with("auth-required: "));
+        assert!(refused(&[other]).starts_with("restricted: "));
+        assert_eq!(may_publish(&protected, &[other, author]), Ok(()));
+        assert_eq!(may_publish(&event(1, r#"[["t","-"]]"#, ""), &[]), Ok(()));
     }
 
     #[test]

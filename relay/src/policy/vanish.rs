@@ -1,5 +1,6 @@
 //! Requests to vanish (NIP-62): which relays they name. What they delete is the store's business.
 
+use super::place::Place;
 use crate::wire::{Event, Verdict};
 
 /// The kind of a request to vanish.
@@ -21,37 +22,22 @@ pub fn check(event: &Event) -> Result<(), Verdict> {
     Ok(())
 }
 
-/// Is this a request to vanish from the relay that clients know as `url`, or from all relays?
+/// Is this a request to vanish from the relay that clients know as `url`, or from all relays? The whole URL counts, its
+/// path too: what is deleted does not come back.
 pub fn names_us(event: &Event, url: Option<&str>) -> bool {
-    let ours = url.and_then(place);
-    event.kind() == VANISH
-        && relays(event).any(|relay| {
-            relay == ALL_RELAYS
-                || ours
-                    .as_ref()
-                    .is_some_and(|ours| place(relay).as_ref() == Some(ours))
-        })
+    if event.kind() != VANISH {
+        return false;
+    }
+    let ours = url.and_then(Place::of);
+    relays(event).any(|relay| {
+        let same = |ours: &Place| Place::of(relay).as_ref() == Some(ours);
+        relay == ALL_RELAYS || ours.as_ref().is_some_and(same)
+    })
 }
 
 fn relays(event: &Event) -> impl Iterator<Item = &str> {
     let named = event.tags().iter().filter(|tag| tag.name() == "relay");
     named.filter_map(|tag| tag.value())
-}
-
-/// Host, port and path of a relay URL, in one spelling: host in lower case, default port left out, no slash at the end.
-fn place(url: &str) -> Option<(String, String)> {
-    let (scheme, rest) = url.trim().split_once("://")?;
-    let default_port = match scheme.to_ascii_lowercase().as_str() {
-        "wss" | "https" => ":443",
-        "ws" | "http" => ":80",
-        _ => return None,
-    };
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = host.to_ascii_lowercase();
-    let host = host.strip_suffix(default_port).unwrap_or(&host);
-    let usable = !host.is_empty() && !host.contains('@');
-    usable.then(|| (host.to_owned(), path.trim_end_matches('/').to_owned()))
 }
 
 #[cfg(test)]

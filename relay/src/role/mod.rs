@@ -6,7 +6,10 @@ mod relay;
 
 pub use relay::Relay;
 
-use crate::wire::{Event, Filter, Verdict};
+use crate::{
+    policy::private::Addressed,
+    wire::{Event, Filter, PublicKey, Verdict},
+};
 
 /// What becomes of an event that is valid and that the policies let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,13 +27,16 @@ pub trait Role: Send + Sync {
     /// What becomes of this event?
     fn answer(&self, event: &Event) -> Answer;
 
-    /// May this client be asked for these filters?
+    /// May a client that proved `keys` (NIP-42) ask for these filters?
     ///
     /// # Errors
-    /// The verdict of the CLOSED that answers the REQ.
-    fn admit(&self, filters: &[Filter]) -> Result<(), Verdict>;
+    /// The verdict of the CLOSED that answers the REQ or COUNT.
+    fn admit(&self, filters: &[Filter], keys: &[PublicKey]) -> Result<(), Verdict>;
 
-    /// The one visibility predicate: may this client see events of this kind? Asked for every stored row, every live
-    /// delivery and every counted event.
-    fn may_read(&self, kind: u16) -> bool;
+    /// May everybody who reads here see all events of this kind? Asked for every stored row, every live delivery and every
+    /// counted event: it must cost next to nothing.
+    fn is_open(&self, kind: u16) -> bool;
+
+    /// May a client that proved `keys` see this event, whose kind is not open to all?
+    fn may_read(&self, event: &dyn Addressed, keys: &[PublicKey]) -> bool;
 }

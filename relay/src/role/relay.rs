@@ -1,9 +1,9 @@
-//! A Nostr relay: everything valid is welcome, what is private is shown to nobody as long as nobody can say who they are.
+//! A Nostr relay: everything valid is welcome, what is private is shown to those whom it names once they proved who they are.
 
 use super::{Answer, Role};
 use crate::{
-    policy::private,
-    wire::{Class, Event, Filter, Verdict},
+    policy::private::{self, Addressed},
+    wire::{Class, Event, Filter, PublicKey, Verdict},
 };
 
 /// The role of a plain relay.
@@ -18,17 +18,21 @@ impl Role for Relay {
         }
     }
 
-    fn admit(&self, filters: &[Filter]) -> Result<(), Verdict> {
-        if private::asks_only_for_private(filters) {
-            return Err(Verdict::restricted(
-                "these kinds are shown only to those they are addressed to, and AUTH is not offered here",
+    fn admit(&self, filters: &[Filter], keys: &[PublicKey]) -> Result<(), Verdict> {
+        if keys.is_empty() && private::asks_only_for_private(filters) {
+            return Err(Verdict::auth_required(
+                "these kinds are shown only to those they are addressed to",
             ));
         }
         Ok(())
     }
 
-    fn may_read(&self, kind: u16) -> bool {
+    fn is_open(&self, kind: u16) -> bool {
         !private::is_private(kind)
+    }
+
+    fn may_read(&self, event: &dyn Addressed, keys: &[PublicKey]) -> bool {
+        private::is_for(event, keys)
     }
 }
 
@@ -48,12 +52,22 @@ mod tests {
     }
 
     #[test]
-    fn gift_wraps_are_shown_to_nobody_and_notes_to_all() {
-        assert!(!Relay.may_read(1059) && !Relay.may_read(21_059));
-        assert!(Relay.may_read(1) && Relay.may_read(1058));
+    fn gift_wraps_are_shown_to_those_whom_they_name_and_notes_to_all() {
+        assert!(!Relay.is_open(1059) && !Relay.is_open(21_059));
+        assert!(Relay.is_open(1) && Relay.is_open(1058));
+        let (bob, eve) = (PublicKey::new([1; 32]), PublicKey::new([2; 32]));
+        let wrap = event(1059, &format!(r#"[["p","{bob}"]]"#), "");
+        assert!(Relay.may_read(&wrap, &[eve, bob]));
+        assert!(!Relay.may_read(&wrap, &[eve]) && !Relay.may_read(&wrap, &[]));
+    }
+
+    #[test]
+    fn who_asks_only_for_private_kinds_must_prove_a_key() {
         let filters = |text| [Filter::read(text).unwrap()];
-        let refused = Relay.admit(&filters(r#"{"kinds":[1059]}"#)).unwrap_err();
-        assert!(refused.to_string().starts_with("restricted: "));
-        assert_eq!(Relay.admit(&filters(r#"{"kinds":[1059,1]}"#)), Ok(()));
+        let wraps = filters(r#"{"kinds":[1059]}"#);
+        let refused = Relay.admit(&wraps, &[]).unwrap_err();
+        assert!(refused.to_string().starts_with("auth-required: "));
+        assert_eq!(Relay.admit(&wraps, &[PublicKey::new([1; 32])]), Ok(()));
+        assert_eq!(Relay.admit(&filters(r#"{"kinds":[1059,1]}"#), &[]), Ok(()));
     }
 }

@@ -75,11 +75,14 @@ impl Asks {
         }
     }
 
-    /// Begins a count. What nobody may see is not counted.
+    /// Begins a count. What the client may not see is not counted.
     ///
     /// # Errors
-    /// The refusal when too many are under way.
+    /// The refusal when the client may not ask, or too many are under way.
     pub(super) fn begin(&mut self, id: SubscriptionId, filters: Vec<Filter>) -> Result<(), Turn> {
+        if let Err(verdict) = self.may_ask(&filters) {
+            return Err(refuse(id, &verdict));
+        }
         if self.running >= MOST {
             self.shared.metrics.limited(Limited::Subscriptions);
             let verdict = Verdict::rate_limited(format!("at most {MOST} counts at a time"));
@@ -99,8 +102,19 @@ impl Asks {
         Ok(())
     }
 
-    /// A slice came back: goes on, or gives the answer.
+    /// Counts are gated like queries.
+    fn may_ask(&self, filters: &[Filter]) -> Result<(), Verdict> {
+        let keys = self.mailbox.recipient.keys();
+        self.shared.may_read(&keys)?;
+        self.shared.role.admit(filters, &keys)
+    }
+
+    /// A slice came back: goes on, or gives the answer. Who lost the right to read meanwhile gets none.
     pub(super) fn counted(&mut self, asking: Box<Asking>) -> Option<Turn> {
+        if let Err(verdict) = self.shared.may_read(&self.mailbox.recipient.keys()) {
+            self.running -= 1;
+            return Some(refuse(asking.id, &verdict));
+        }
         let answer = match asking.state {
             State::More => {
                 self.go_on(asking);
@@ -109,7 +123,10 @@ impl Asks {
             State::Counted {
                 events,
                 approximate,
-            } => Turn::Say(reply::count(&asking.id, events, approximate)),
+            } => {
+                let count = reply::count(&asking.id, events, approximate);
+                Turn::Counted(asking.id, count)
+            }
             State::Failed => {
                 let verdict = Verdict::error("the stored events could not be read");
                 refuse(asking.id, &verdict)

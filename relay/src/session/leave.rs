@@ -91,21 +91,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     async fn close(&mut self, code: CloseCode, reason: &'static str) {
-        let Self {
-            socket,
-            subscriptions,
-            outbox,
-            ..
-        } = self;
         let last = Message::Close(Some(CloseFrame {
             code,
             reason: reason.into(),
         }));
-        while let Some((frame, _)) = outbox.next(subscriptions) {
-            if socket.feed(frame).await.is_err() {
+        loop {
+            self.keep_to_rights();
+            let Some((frame, _)) = self.outbox.next(&self.subscriptions) else {
+                break;
+            };
+            if self.socket.feed(frame).await.is_err() {
                 return;
             }
         }
+        let socket = &mut self.socket;
         if socket.send(last).await.is_err() {
             return;
         }

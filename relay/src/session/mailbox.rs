@@ -2,7 +2,8 @@
 
 use super::{
     ask::Asking,
-    publish::{Decided, Judged},
+    auth::Challenge,
+    judge::{Decided, Judged},
     scan::Scan,
 };
 use crate::hub::Recipient;
@@ -46,6 +47,8 @@ impl Drop for Promise {
 /// One session's letters. Leaving one wakes the session.
 pub(super) struct Mailbox {
     pub(super) recipient: Arc<Recipient>,
+    /// What the client was asked to sign, from the first to the last moment of the connection.
+    pub(super) challenge: Challenge,
     letters: Mutex<Vec<Letter>>,
 }
 
@@ -53,6 +56,7 @@ impl Mailbox {
     pub(super) fn new(recipient: Arc<Recipient>) -> Arc<Self> {
         Arc::new(Self {
             recipient,
+            challenge: Challenge::random(),
             letters: Mutex::default(),
         })
     }

@@ -2,19 +2,24 @@
 //!
 //! - [`run`] is the session's loop: [`Session::round`] says what happens in one turn of it
 //! - `turns` keeps the order of answers, `outbox` what waits to be written, `life` the one timer
-//! - `publish` is EVENT, `subscribe` REQ and CLOSE with `scan` for what is stored, `ask` COUNT
+//! - `publish` is EVENT and AUTH with `judge` for a batch of them and `auth` for who is speaking, `subscribe` REQ and CLOSE
+//!   with `scan` for what is stored, `ask` COUNT
+//! - `rights` says who may read and write, and makes all sessions ask again
 //! - `mailbox` is where other threads leave their results; [`shared`] is what all sessions share
 //! - `leave` says goodbye
 //!
 //! A session never waits for a thread, a lock that is held long, or a disk: it leaves work and is woken with the result.
 
 mod ask;
+mod auth;
+mod judge;
 mod leave;
 mod life;
 mod mailbox;
 mod outbox;
 mod publish;
 mod receive;
+mod rights;
 mod scan;
 pub mod shared;
 mod subscribe;
@@ -23,7 +28,7 @@ mod warmth;
 
 pub use shared::{Pace, Parts, Shared};
 
-use crate::{drain::DrainSignal, hub::Recipient};
+use crate::{drain::DrainSignal, hub::Recipient, wire::reply};
 use ask::Asks;
 use bytes::Bytes;
 use futures::{Sink, SinkExt};
@@ -32,6 +37,7 @@ use life::{Life, Sign};
 use mailbox::{Letter, Mailbox};
 use outbox::Outbox;
 use publish::Publisher;
+use rights::Enrolled;
 use std::{
     future::{Future, poll_fn},
     net::IpAddr,
@@ -110,6 +116,9 @@ struct Session<S> {
     asks: Asks,
     outbox: Outbox,
     life: Life,
+    _enrolled: Enrolled,
+    /// The generation of rights in which it was judged last.
+    generation: u64,
     /// Messages in a row that were none.
     malformed: u8,
     /// The socket is not read: too much waits, or the session is leaving.
@@ -122,7 +131,9 @@ struct Session<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     fn new(shared: Arc<Shared>, socket: WebSocketStream<S>, peer: Peer) -> Self {
         let recipient = Arc::new(Recipient::new(Arc::clone(&shared.role)));
-        let mailbox = Mailbox::new(recipient);
+        let mailbox = Mailbox::new(Arc::clone(&recipient));
+        let mut outbox = Outbox::default();
+        outbox.say(reply::auth(&mailbox.challenge.text()));
         Self {
             peer,
             socket,
@@ -130,8 +141,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             publisher: Publisher::default(),
             subscriptions: Subscriptions::new(Arc::clone(&shared), Arc::clone(&mailbox)),
             asks: Asks::new(Arc::clone(&shared), Arc::clone(&mailbox)),
-            outbox: Outbox::default(),
+            outbox,
             life: Life::new(shared.pace, Instant::now()),
+            _enrolled: Enrolled::new(Arc::clone(&shared), recipient),
+            generation: rights::NEVER,
             malformed: 0,
             deaf: false,
             leaving: false,
@@ -162,6 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let more_frames = self.read_frames(cx)?;
         self.take_turns();
         self.take_deliveries(now)?;
+        self.keep_to_rights();
         self.write_frames(cx, now)?;
         let answered = self.publisher.start(cx, &self.shared, &self.mailbox);
         let found = self.subscriptions.start_slices(&mut self.outbox);
@@ -176,6 +190,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             match letter {
                 Letter::Judged(judged) => {
                     self.publisher.judged();
+                    if judged.proved {
+                        self.generation = rights::NEVER;
+                    }
                     for (place, answer) in judged.answers {
                         self.turns.answer(place, answer);
                     }
@@ -211,6 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         match turn {
             Turn::Event => {}
             Turn::Say(frame) => self.outbox.say(frame),
+            Turn::Counted(id, frame) => self.outbox.count(id, frame),
             Turn::Req(id, filters) => self.subscriptions.begin(id, filters, &mut self.outbox),
             Turn::Count(id, filters) => {
                 if let Err(refused) = self.asks.begin(id, filters) {
@@ -222,6 +240,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.subscriptions.end(&id);
                 self.outbox.say(closed);
             }
+        }
+    }
+
+    /// Before anything is sent: are the rights those under which it was read? Whoever lost the right to read keeps its
+    /// connection, and nothing that waits for it. What was given to the socket before cannot be taken back.
+    fn keep_to_rights(&mut self) {
+        let generation = self.shared.roll.generation();
+        if self.generation == generation {
+            return;
+        }
+        self.generation = generation;
+        let keys = self.mailbox.recipient.keys();
+        if let Err(verdict) = self.shared.may_read(&keys) {
+            self.outbox.withdraw(&verdict);
+            self.subscriptions.withdraw(&verdict, &mut self.outbox);
+            drop(self.mailbox.recipient.take(0));
         }
     }
 

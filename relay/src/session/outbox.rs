@@ -4,7 +4,7 @@
 use super::subscribe::Subscriptions;
 use crate::{
     hub::{Delivery, Key},
-    wire::reply,
+    wire::{SubscriptionId, Verdict, reply},
 };
 use std::collections::VecDeque;
 use tokio_tungstenite::tungstenite::Message;
@@ -15,6 +15,10 @@ const ROOM: usize = 256 << 10;
 enum Item {
     /// A frame that is sent in any case.
     Frame(Message),
+    /// The end of what is stored, sent unless the client lost the right to read.
+    End(Message),
+    /// A count, answered otherwise if the client lost the right to read.
+    Count(SubscriptionId, Message),
     /// A stored event, sent if its subscription is still open.
     Stored(Key, Message),
     /// A live event, likewise; its frame is made when it is sent, so that waiting costs no copy.
@@ -42,6 +46,18 @@ impl Outbox {
         self.items.push_back(Item::Frame(message));
     }
 
+    /// EOSE.
+    pub(super) fn end(&mut self, text: String) {
+        self.replies += text.len();
+        self.items.push_back(Item::End(Message::text(text)));
+    }
+
+    /// The answer to a COUNT.
+    pub(super) fn count(&mut self, id: SubscriptionId, text: String) {
+        self.replies += text.len();
+        self.items.push_back(Item::Count(id, Message::text(text)));
+    }
+
     pub(super) fn stored(&mut self, subscription: Key, message: Message) {
         self.replies += message.len();
         self.items.push_back(Item::Stored(subscription, message));
@@ -56,7 +72,7 @@ impl Outbox {
     pub(super) fn next(&mut self, subscriptions: &Subscriptions) -> Option<(Message, bool)> {
         while let Some(item) = self.items.pop_front() {
             match item {
-                Item::Frame(message) => {
+                Item::Frame(message) | Item::End(message) | Item::Count(_, message) => {
                     self.replies -= message.len();
                     return Some((message, false));
                 }
@@ -78,6 +94,17 @@ impl Outbox {
         // An idle session keeps no buffer.
         self.items = VecDeque::new();
         None
+    }
+
+    /// The client lost the right to read: nothing that was read for it is sent any more. Answers to what it wrote stay.
+    pub(super) fn withdraw(&mut self, verdict: &Verdict) {
+        for item in std::mem::take(self).items {
+            match item {
+                Item::Frame(message) => self.frame(message),
+                Item::Count(id, _) => self.say(reply::closed(&id, verdict)),
+                Item::End(_) | Item::Stored(..) | Item::Live(_) => {}
+            }
+        }
     }
 
     pub(super) fn has_room(&self) -> bool {

@@ -1,7 +1,12 @@
 //! What a client sends, frame by frame (relay.md §2.2).
 
-use super::{Session, leave::Ending, publish::Incoming, turns::Turn};
-use crate::wire::{ClientMessage, Event, FrameLimits, Refusal, Verdict, frame, reply};
+use super::{
+    Session,
+    leave::Ending,
+    publish::{Incoming, Verb},
+    turns::Turn,
+};
+use crate::wire::{ClientMessage, FrameLimits, Refusal, Verdict, frame, reply};
 use futures::StreamExt;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -81,15 +86,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     fn take_message(&mut self, text: &Utf8Bytes, message: ClientMessage<'_>) {
         match message {
-            ClientMessage::Event(event) => {
-                // Both are slices of one text: the difference of their addresses is a place in it.
-                let start = event.as_ptr() as usize - text.as_ptr() as usize;
-                self.publisher.push(Incoming {
-                    place: self.turns.event(),
-                    frame: text.clone(),
-                    event: start..start + event.len(),
-                });
-            }
+            ClientMessage::Event(event) => self.take_event(Verb::Event, text, event),
+            ClientMessage::Auth(event) => self.take_event(Verb::Auth, text, event),
             ClientMessage::Req { id, filters } => {
                 self.turns.push(Turn::Req(id, filters), text.len());
             }
@@ -97,10 +95,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.turns.push(Turn::Count(id, filters), text.len());
             }
             ClientMessage::Close(id) => self.turns.push(Turn::Close(id), text.len()),
-            ClientMessage::Auth(event) => self.answer_in_turn(no_auth(event)),
             ClientMessage::Ping => self.outbox.say("pong".to_owned()),
             ClientMessage::Nothing => {}
         }
+    }
+
+    fn take_event(&mut self, verb: Verb, text: &Utf8Bytes, event: &str) {
+        // Both are slices of one text: the difference of their addresses is a place in it.
+        let start = event.as_ptr() as usize - text.as_ptr() as usize;
+        self.publisher.push(Incoming {
+            place: self.turns.event(),
+            verb,
+            frame: text.clone(),
+            event: start..start + event.len(),
+        });
     }
 
     fn notice(&mut self, verdict: &Verdict, malformed: bool) -> Result<(), Ending> {
@@ -132,16 +140,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 }
 
-/// Until AUTH is offered, the answer to it says so.
-fn no_auth(event: &str) -> String {
-    let verdict = Verdict::invalid("authentication is not offered here");
-    let id = Event::read(event).map_or_else(|unreadable| unreadable.id, |event| Some(event.id()));
-    id.map_or_else(
-        || reply::notice(&verdict),
-        |id| reply::ok(&id, false, &verdict),
-    )
-}
-
 fn too_large() -> Ending {
     Ending::Close {
         code: CloseCode::Size,
@@ -157,21 +155,5 @@ fn unreadable(error: &Error) -> Ending {
         Error::Utf8(_) => Ending::close(CloseCode::Invalid, "text frames are UTF-8"),
         Error::Protocol(_) => Ending::close(CloseCode::Protocol, "not a WebSocket frame"),
         _ => Ending::Gone,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_answer_to_auth_carries_its_id_where_one_can_be_read() {
-        let id = "0f".repeat(32);
-        let answer = no_auth(&format!(r#"{{"id":"{id}","kind":22242}}"#));
-        assert!(
-            answer.starts_with(&format!(r#"["OK","{id}",false,"invalid: "#)),
-            "{answer}"
-        );
-        assert!(no_auth("{}").starts_with(r#"["NOTICE","invalid: "#));
     }
 }

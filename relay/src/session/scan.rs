@@ -58,7 +58,7 @@ impl Missed {
             event.is_some_and(|event| filters.iter().any(|filter| filter.matches(&event)))
         };
         self.tail.slice(SLICE, &mut |row| {
-            if recipient.may_read(row.kind()) && wanted(row) {
+            if recipient.may_read(row) && wanted(row) {
                 out.take(row)
             } else {
                 ControlFlow::Continue(())

@@ -1,10 +1,11 @@
 //! What all sessions share.
 
-use super::warmth::Warmth;
+use super::{rights::Roll, warmth::Warmth};
 use crate::{
     clock::Clock,
     hub::{Flow, Hub},
     metrics::Metrics,
+    policy::lists::Rules,
     pool::Pool,
     role::Role,
     store::Store,
@@ -24,6 +25,8 @@ pub struct Parts {
     pub store: Store,
     /// The configuration in force; each message takes one snapshot.
     pub hot: Arc<ArcSwap<Hot>>,
+    /// Modes and lists in force; [`Shared::rejudge`] follows each swap.
+    pub rules: Arc<ArcSwap<Rules>>,
     /// What the role of this process decides.
     pub role: Arc<dyn Role>,
     /// The time of day.
@@ -37,6 +40,8 @@ pub struct Shared {
     pub(super) store: Store,
     pub(super) hub: Hub,
     pub(super) hot: Arc<ArcSwap<Hot>>,
+    pub(super) rules: Arc<ArcSwap<Rules>>,
+    pub(super) roll: Roll,
     pub(super) role: Arc<dyn Role>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
@@ -93,6 +98,8 @@ impl Shared {
             store: parts.store,
             hub,
             hot: parts.hot,
+            rules: parts.rules,
+            roll: Roll::new(),
             role: parts.role,
             clock: parts.clock,
             metrics: parts.metrics,

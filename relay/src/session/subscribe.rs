@@ -153,7 +153,7 @@ impl Subscriptions {
         if stored.is_empty() {
             subscription.after = self.shared.store.committed();
             let nothing = subscription.filters.iter().all(Filter::matches_nothing);
-            outbox.say(reply::eose(&subscription.id, completeness(!nothing)));
+            outbox.end(reply::eose(&subscription.id, completeness(!nothing)));
         } else {
             let is_look_up = is_look_up(&stored);
             let source = Source::Stored(self.shared.store.query(stored, recipient));
@@ -186,13 +186,24 @@ impl Subscriptions {
                 "at most {most} subscriptions are open at a time, close one first"
             )));
         }
-        self.shared.role.admit(filters)
+        let keys = self.mailbox.recipient.keys();
+        self.shared.may_read(&keys)?;
+        self.shared.role.admit(filters, &keys)
     }
 
     /// Ends a subscription, if it is open.
     pub(super) fn end(&mut self, id: &SubscriptionId) {
         if let Some(at) = self.open.iter().position(|open| open.id == *id) {
             self.remove(at);
+        }
+    }
+
+    /// Ends all of them with CLOSED: the client lost the right to read. What is on its way to them is for nobody now,
+    /// because no subscription gets its key again.
+    pub(super) fn withdraw(&mut self, verdict: &Verdict, outbox: &mut Outbox) {
+        while !self.open.is_empty() {
+            let ended = self.remove(0);
+            outbox.say(reply::closed(&ended.id, verdict));
         }
     }
 
@@ -271,7 +282,7 @@ impl Subscriptions {
                 let seconds = scan.begun.elapsed().as_secs_f64();
                 self.shared.metrics.query_duration.observe(seconds);
                 subscription.after = query.snapshot().unwrap_or(Committed::NONE);
-                outbox.say(reply::eose(&subscription.id, completeness(cut)));
+                outbox.end(reply::eose(&subscription.id, completeness(cut)));
             }
             Source::Missed(missed) => subscription.after = missed.upto,
         }

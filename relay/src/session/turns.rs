@@ -1,6 +1,7 @@
 //! The order of answers: each message has its turn, and a turn whose EVENT is not answered yet holds up those behind it.
 //!
-//! So EVENT and AUTH answers keep their order, and a REQ, COUNT or CLOSE begins when the EVENTs before it are answered.
+//! So EVENT and AUTH answers keep their order, and a REQ, COUNT or CLOSE begins when the EVENTs and AUTHs before it are
+//! answered.
 
 use crate::wire::{Filter, SubscriptionId};
 use std::collections::VecDeque;
@@ -9,17 +10,19 @@ use std::collections::VecDeque;
 const MOST: usize = 1024;
 const ROOM: usize = 1 << 20;
 
-/// The place of an EVENT in the order.
+/// The place of an EVENT or AUTH in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place(u64);
 
 /// What happens when its turn comes.
 #[derive(Debug, PartialEq)]
 pub(super) enum Turn {
-    /// An EVENT that is not answered yet: nothing, and nothing behind it.
+    /// An EVENT or AUTH that is not answered yet: nothing, and nothing behind it.
     Event,
     /// This frame is sent.
     Say(String),
+    /// This answer to a COUNT is sent, if the client may read still.
+    Counted(SubscriptionId, String),
     /// A subscription begins.
     Req(SubscriptionId, Vec<Filter>),
     /// A count begins.

@@ -7,6 +7,7 @@ use super::{
 };
 use secp256k1::{Secp256k1, VerifyOnly, XOnlyPublicKey, schnorr::Signature};
 use std::{
+    borrow::Borrow,
     ops::Deref,
     sync::{Arc, LazyLock},
 };
@@ -51,6 +52,12 @@ impl Deref for Verified {
     type Target = Event;
 
     fn deref(&self) -> &Event {
+        &self.0
+    }
+}
+
+impl Borrow<Event> for Verified {
+    fn borrow(&self) -> &Event {
         &self.0
     }
 }

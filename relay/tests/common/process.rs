@@ -144,7 +144,10 @@ impl Relay {
         let stream = TcpStream::connect(self.public).await.unwrap();
         let url = format!("ws://{}/", self.public);
         let (socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
-        Client { socket }
+        let mut client = Client { socket };
+        let challenge = client.answer().await;
+        assert_eq!(challenge[0], "AUTH", "{challenge}");
+        client
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -5,15 +5,16 @@
 use arc_swap::ArcSwap;
 use futures::{SinkExt, StreamExt};
 use nostr_fleet_relay::{
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     drain::Drain,
     metrics::Metrics,
+    policy::lists::Rules,
     role::Relay,
     session::{self, Pace, Parts, Peer, Shared},
     sign::Signer,
     store::{Options, Store},
 };
-use relay_config::Hot;
+use relay_config::{Config, Hot, Lists};
 use serde_json::Value;
 use std::{
     net::SocketAddr,
@@ -40,6 +41,7 @@ pub struct TestRelay {
     pub shared: Arc<Shared>,
     pub store: Store,
     pub hot: Arc<ArcSwap<Hot>>,
+    pub rules: Arc<ArcSwap<Rules>>,
     pub metrics: Arc<Metrics>,
     pub drain: Drain,
     pub address: SocketAddr,
@@ -56,20 +58,34 @@ impl TestRelay {
         Self::start_with(change, Pace::default())
     }
 
+    /// A relay with this `hot` section.
+    pub fn configured(yaml: &str) -> Self {
+        let hot = hot(yaml);
+        Self::limited(|it| *it = hot)
+    }
+
     pub fn start_with(change: impl FnOnce(&mut Hot), pace: Pace) -> Self {
+        Self::start_at(change, pace, Arc::new(SystemClock))
+    }
+
+    /// The same at a time of day that the test holds.
+    pub fn start_at(change: impl FnOnce(&mut Hot), pace: Pace, clock: Arc<dyn Clock>) -> Self {
         let dir = TempDir::new().unwrap();
         let options = Options::new(dir.path().join("data"), dir.path().join("run"));
         std::fs::create_dir_all(&options.runtime_dir).unwrap();
         let store = Store::open(options).unwrap();
         let mut hot = Hot::default();
         change(&mut hot);
+        let lists = Lists::inline(&hot.access).unwrap();
+        let rules = Arc::new(ArcSwap::from_pointee(Rules::new(&lists)));
         let hot = Arc::new(ArcSwap::from_pointee(hot));
         let metrics = Arc::new(Metrics::new());
         let parts = Parts {
             store: store.clone(),
             hot: Arc::clone(&hot),
+            rules: Arc::clone(&rules),
             role: Arc::new(Relay),
-            clock: Arc::new(SystemClock),
+            clock,
             metrics: Arc::clone(&metrics),
         };
         let shared = Shared::start_at_pace(parts, pace).unwrap();
@@ -81,6 +97,7 @@ impl TestRelay {
             shared,
             store,
             hot,
+            rules,
             metrics,
             drain,
             address,
@@ -91,6 +108,31 @@ impl TestRelay {
     pub async fn connect(&self) -> Client {
         Client::connect(self.address).await
     }
+
+    /// A client that proved the keys of these authors.
+    pub async fn connect_as(&self, authors: &[u64]) -> Client {
+        let mut client = self.connect().await;
+        for author in authors {
+            assert_eq!(client.prove(*author).await, (true, String::new()));
+        }
+        client
+    }
+
+    /// Another `hot` section comes into force, as `reload` does it.
+    pub fn swap(&self, yaml: &str) {
+        let hot = hot(yaml);
+        let lists = Lists::inline(&hot.access).unwrap();
+        self.hot.store(Arc::new(hot));
+        self.rules.store(Arc::new(Rules::new(&lists)));
+        self.shared.rejudge();
+    }
+}
+
+/// The `hot` section with this content, in YAML's flow style.
+pub fn hot(yaml: &str) -> Hot {
+    Config::read(&format!("version: 1\nhot: {yaml}\n"))
+        .unwrap()
+        .hot
 }
 
 /// Accepted sockets take little at a time, so that a client that does not read is felt soon.
@@ -123,6 +165,10 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, drain: Drain) {
 /// A client that sends and receives frames as they are.
 pub struct Client {
     pub socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// What it was asked to sign when it connected (NIP-42).
+    pub challenge: String,
+    /// The relay as it knows it.
+    pub url: String,
 }
 
 impl Client {
@@ -132,10 +178,44 @@ impl Client {
         let stream = socket.connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let stream = MaybeTlsStream::Plain(stream);
-        let (socket, _) = client_async(format!("ws://{address}/"), stream)
-            .await
-            .unwrap();
-        Self { socket }
+        let url = format!("ws://{address}/");
+        let (socket, _) = client_async(url.as_str(), stream).await.unwrap();
+        let mut client = Self {
+            socket,
+            challenge: String::new(),
+            url,
+        };
+        let auth = client.hear().await;
+        assert_eq!(auth[0], "AUTH", "{auth}");
+        let challenge = auth[1].as_str().unwrap().to_owned();
+        Self {
+            challenge,
+            ..client
+        }
+    }
+
+    /// Proves the key of this author; gives back the rest of the OK after its id.
+    pub async fn prove(&mut self, author: u64) -> (bool, String) {
+        let auth = self.auth_event(author);
+        self.authenticate(&auth).await
+    }
+
+    /// What proves the key of this author to the relay, now and on this connection.
+    pub fn auth_event(&self, author: u64) -> String {
+        let tags: &[&[&str]] = &[&["relay", &self.url], &["challenge", &self.challenge]];
+        event(author, 22_242, tags, "")
+    }
+
+    pub async fn authenticate(&mut self, auth: &str) -> (bool, String) {
+        self.say(format!(r#"["AUTH",{auth}]"#)).await;
+        self.hear_ok(auth).await
+    }
+
+    /// The next message is the OK for this event.
+    pub async fn hear_ok(&mut self, event: &str) -> (bool, String) {
+        let ok = self.hear().await;
+        assert_eq!((&ok[0], &ok[1]), (&"OK".into(), &id(event).into()), "{ok}");
+        (ok[2].as_bool().unwrap(), ok[3].as_str().unwrap().to_owned())
     }
 
     pub async fn say(&mut self, text: impl Into<String>) {
@@ -223,10 +303,7 @@ impl Client {
     /// Publishes and gives back the rest of the OK after its id.
     pub async fn publish(&mut self, event: &str) -> (bool, String) {
         self.say(format!(r#"["EVENT",{event}]"#)).await;
-        let ok = self.hear().await;
-        assert_eq!(ok[0], "OK", "{ok}");
-        assert_eq!(ok[1], id(event), "{ok}");
-        (ok[2].as_bool().unwrap(), ok[3].as_str().unwrap().to_owned())
+        self.hear_ok(event).await
     }
 
     /// Subscribes and gives back the stored events and EOSE's hint.

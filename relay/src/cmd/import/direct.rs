@@ -122,7 +122,7 @@ fn judge(store: &Store, hot: &Hot, batch: Vec<Line>) -> Result<Vec<Judged>, Read
 fn admit(line: Line, hot: &Hot, now: u64) -> Result<Event, Verdict> {
     let text = line.text.map_err(Verdict::invalid)?;
     let event = Event::read(&text).map_err(|unreadable| unreadable.verdict)?;
-    policy::check(&event, &hot.limits, now)?;
+    policy::check(&event, hot, now)?;
     if event.class() == Class::Ephemeral {
         return Err(Verdict::invalid("ephemeral events are not stored"));
     }

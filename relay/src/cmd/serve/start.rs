@@ -16,6 +16,7 @@ use crate::{
         tls::Certificate,
     },
     metrics::Metrics,
+    policy::lists::Rules,
     reload::{Live, Loaded, Reached, Reloader, Source},
     role::{self, Role},
     session::{self, Parts, Peer, Shared},
@@ -24,7 +25,7 @@ use crate::{
     vitals::Vitals,
 };
 use arc_swap::ArcSwap;
-use relay_config::{Cold, Hot, file::LogFormat};
+use relay_config::{Cold, Hot, Lists, file::LogFormat};
 use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
@@ -212,11 +213,13 @@ impl Ground {
         let parts = Parts {
             store: store.clone(),
             hot: Arc::clone(&self.live.hot),
+            rules: Arc::new(ArcSwap::from_pointee(rules(&self.live.hot.load()))),
             role: role(cold.role),
             clock: Arc::new(SystemClock),
             metrics: Arc::clone(&self.metrics),
         };
         let shared = Shared::start(parts).map_err(ServeError::Threads)?;
+        tokio::spawn(Arc::clone(&shared).watch_dates());
         Ok(Arc::new(move |socket, address, drain| {
             let peer = Peer { address };
             Box::pin(session::run(Arc::clone(&shared), socket, peer, drain))
@@ -268,6 +271,14 @@ impl Ground {
                 tracing::info!(%url, listen = %addresses.public, ops = %addresses.ops, %data, "ready");
             }
         }
+    }
+}
+
+/// The lists of the configuration itself; those that stand in files of their own are yet to be read.
+fn rules(hot: &Hot) -> Rules {
+    match Lists::inline(&hot.access) {
+        Ok(lists) if hot.access.generation.is_none() => Rules::new(&lists),
+        _ => Rules::shut(),
     }
 }
 

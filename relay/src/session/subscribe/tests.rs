@@ -3,12 +3,14 @@ use crate::{
     clock::SystemClock,
     hub::Recipient,
     metrics::Metrics,
+    policy::lists::Rules,
     role::Relay,
     session::Parts,
     sign::Signer,
     store::{Answers, Options, Outcome, Store, Ticket},
     wire::{Event, Verified},
 };
+use arc_swap::ArcSwap;
 
 fn filters(texts: &[&str]) -> Vec<Filter> {
     texts
@@ -52,6 +54,7 @@ fn subscriptions(dir: &std::path::Path, events: u64) -> (Subscriptions, Arc<Mail
     let shared = Shared::start(Parts {
         store: store.clone(),
         hot: Arc::default(),
+        rules: Arc::new(ArcSwap::from_pointee(Rules::open())),
         role: Arc::new(Relay),
         clock: Arc::new(SystemClock),
         metrics: Arc::new(Metrics::new()),

@@ -1,0 +1,311 @@
+//! What becomes of a batch of EVENTs and AUTHs: looked at together on a verify thread, in the order in which they came.
+//!
+//! Cheap first: read strictly, asked of the policies, looked up in the store (a known id stops here), asked of the lists,
+//! and only then hashed and verified. An AUTH counts for what comes after it, in this batch too.
+
+use super::{
+    auth::{self, Asked},
+    mailbox::{Letter, Mailbox},
+    publish::{Incoming, Verb},
+    rights::{self, WriteRights},
+    shared::Shared,
+    turns::Place,
+};
+use crate::{
+    hub::{Held, Hub, Keys},
+    metrics::{AuthFailure, Metrics},
+    policy::{self, protected},
+    role::Answer,
+    store::{Answers, Outcome, Ticket},
+    wire::{Event, EventId, PublicKey, Unreadable, Verdict, Verified, reply},
+};
+use relay_config::Hot;
+use std::{borrow::Borrow, sync::Arc};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// What became of a batch on the verify thread: the answers that are certain already.
+#[derive(Default)]
+pub(super) struct Judged {
+    pub(super) answers: Vec<(Place, String)>,
+    /// The client proved a key: what it may read must be judged again.
+    pub(super) proved: bool,
+}
+
+/// What the writer decided about one event.
+pub(super) struct Decided {
+    pub(super) place: Place,
+    pub(super) id: EventId,
+    pub(super) outcome: Outcome,
+}
+
+impl Decided {
+    /// The OK frame, counted.
+    pub(super) fn answer(&self, metrics: &Metrics) -> String {
+        let (accepted, verdict) = self.outcome.words();
+        if self.outcome == Outcome::Duplicate {
+            metrics.duplicates.inc();
+        } else if !accepted {
+            metrics.rejected(&verdict);
+        }
+        reply::ok(&self.id, accepted, &verdict)
+    }
+}
+
+/// An event that nobody has objected to yet.
+struct Candidate<E> {
+    place: Place,
+    event: E,
+    /// How many keys were proved when it came.
+    proved: usize,
+}
+
+/// A batch under way.
+struct Batch<'a> {
+    shared: &'a Shared,
+    mailbox: &'a Arc<Mailbox>,
+    /// Proved so far, in this batch too.
+    keys: Keys,
+    judged: Judged,
+}
+
+/// Looks at a batch: answers what is certain, hands the rest to the writer or the hub.
+pub(super) fn judge(
+    incoming: &[Incoming],
+    shared: &Shared,
+    mailbox: &Arc<Mailbox>,
+    permit: OwnedSemaphorePermit,
+) {
+    let promise = mailbox.promise();
+    let mut batch = Batch {
+        shared,
+        mailbox,
+        keys: mailbox.recipient.keys(),
+        judged: Judged::default(),
+    };
+    let read = batch.read(incoming);
+    let new = batch.leave_out_known(read);
+    let rights = WriteRights::now(shared);
+    let admitted = batch.admit(new, &rights);
+    let mut verified = batch.verify(admitted);
+    if rights.are_old(shared) {
+        verified = batch.admit(verified, &WriteRights::now(shared));
+    }
+    batch.hand_over(verified, permit);
+    promise.keep(Letter::Judged(batch.judged));
+}
+
+impl Batch<'_> {
+    /// Reads each event strictly and asks the policies (relay.md §2.3, 1 to 6).
+    fn read(&mut self, incoming: &[Incoming]) -> Vec<Candidate<Event>> {
+        let (hot, now) = (self.shared.hot.load_full(), self.shared.clock.now());
+        let mut candidates = Vec::with_capacity(incoming.len());
+        for incoming in incoming {
+            let place = incoming.place;
+            match (Event::read(incoming.text()), incoming.verb) {
+                (Ok(event), Verb::Event) => {
+                    self.shared.metrics.received(event.kind());
+                    match self.check(&event, &hot, now) {
+                        Ok(()) => candidates.push(Candidate {
+                            place,
+                            event,
+                            proved: self.keys.len(),
+                        }),
+                        Err(verdict) => self.refuse(place, &event.id(), &verdict),
+                    }
+                }
+                (Ok(event), Verb::Auth) => self.authenticate(place, event, &hot, now),
+                (Err(unreadable), verb) => self.unreadable(place, &unreadable, verb),
+            }
+        }
+        candidates
+    }
+
+    /// Everything that needs neither the store nor the signature nor a list.
+    fn check(&self, event: &Event, hot: &Hot, now: u64) -> Result<(), Verdict> {
+        rights::may_speak(hot, &self.keys)?;
+        policy::check(event, hot, now)?;
+        protected::may_publish(event, &self.keys)
+    }
+
+    fn authenticate(&mut self, place: Place, event: Event, hot: &Hot, now: u64) {
+        let id = event.id();
+        let asked = Asked {
+            challenge: self.mailbox.challenge,
+            url: hot.url.as_deref(),
+            now,
+        };
+        let proved = asked.check(event).and_then(|key| self.prove(key));
+        let answer = match proved {
+            Ok(()) => reply::ok(&id, true, &Verdict::NONE),
+            Err((failure, verdict)) => {
+                self.shared.metrics.auth_failed(failure);
+                reply::ok(&id, false, &verdict)
+            }
+        };
+        self.judged.answers.push((place, answer));
+    }
+
+    fn prove(&mut self, key: PublicKey) -> Result<(), (AuthFailure, Verdict)> {
+        if self.keys.contains(&key) {
+            return Ok(());
+        }
+        if self.keys.len() >= auth::MOST {
+            let most = auth::MOST;
+            let verdict = Verdict::rate_limited(format!("at most {most} keys per connection"));
+            return Err((AuthFailure::Keys, verdict));
+        }
+        self.mailbox.recipient.prove(key);
+        self.keys = self.mailbox.recipient.keys();
+        self.judged.proved = true;
+        Ok(())
+    }
+
+    fn unreadable(&mut self, place: Place, unreadable: &Unreadable, verb: Verb) {
+        let verdict = &unreadable.verdict;
+        match verb {
+            Verb::Event => self.shared.metrics.rejected(verdict),
+            Verb::Auth => self.shared.metrics.auth_failed(AuthFailure::Malformed),
+        }
+        let answer = unreadable.id.as_ref().map_or_else(
+            || reply::notice(verdict),
+            |id| reply::ok(id, false, verdict),
+        );
+        self.judged.answers.push((place, answer));
+    }
+
+    /// An id that is stored already stops here, before any signature work: a look-up costs a fiftieth of it.
+    fn leave_out_known(&mut self, events: Vec<Candidate<Event>>) -> Vec<Candidate<Event>> {
+        if events.is_empty() {
+            return events;
+        }
+        let ids: Vec<_> = events.iter().map(|it| it.event.id()).collect();
+        // When the look-up fails nothing is known: the writer looks again, and says what is wrong.
+        let known = self.shared.store.contains(&ids).unwrap_or_default();
+        let mut new = Vec::with_capacity(events.len());
+        for (number, candidate) in events.into_iter().enumerate() {
+            if known.get(number) == Some(&true) {
+                let known = Decided {
+                    place: candidate.place,
+                    id: candidate.event.id(),
+                    outcome: Outcome::Duplicate,
+                };
+                let answer = known.answer(&self.shared.metrics);
+                self.judged.answers.push((known.place, answer));
+            } else {
+                new.push(candidate);
+            }
+        }
+        new
+    }
+
+    /// Asks the lists, with the keys that were proved before each event.
+    fn admit<E: Borrow<Event>>(
+        &mut self,
+        events: Vec<Candidate<E>>,
+        rights: &WriteRights,
+    ) -> Vec<Candidate<E>> {
+        let mut admitted = Vec::with_capacity(events.len());
+        for candidate in events {
+            let event = candidate.event.borrow();
+            let keys = self.keys.get(..candidate.proved).unwrap_or_default();
+            match rights.judge(event, keys) {
+                Ok(()) => admitted.push(candidate),
+                Err(verdict) => self.refuse(candidate.place, &event.id(), &verdict),
+            }
+        }
+        admitted
+    }
+
+    /// Checks ids and signatures (relay.md §2.3, 7).
+    fn verify(&mut self, events: Vec<Candidate<Event>>) -> Vec<Candidate<Verified>> {
+        let mut verified = Vec::with_capacity(events.len());
+        for candidate in events {
+            let (place, proved) = (candidate.place, candidate.proved);
+            match Verified::check(candidate.event) {
+                Ok(event) => verified.push(Candidate {
+                    place,
+                    event,
+                    proved,
+                }),
+                Err(invalid) => self.refuse(place, &invalid.id, &invalid.verdict),
+            }
+        }
+        verified
+    }
+
+    /// Asks the role, then: stored events to the writer with a return ticket, ephemeral ones to the hub.
+    fn hand_over(&mut self, events: Vec<Candidate<Verified>>, permit: OwnedSemaphorePermit) {
+        let (mut passed_on, mut stored) = (Vec::new(), Vec::new());
+        for Candidate { place, event, .. } in events {
+            match self.shared.role.answer(&event) {
+                Answer::Store => stored.push((place, event)),
+                Answer::FanOut => {
+                    let ok = reply::ok(&event.id(), true, &Verdict::NONE);
+                    self.judged.answers.push((place, ok));
+                    passed_on.push(event);
+                }
+                Answer::Refuse(verdict) => self.refuse(place, &event.id(), &verdict),
+            }
+        }
+        let held = Arc::new(permit);
+        if !passed_on.is_empty() {
+            self.shared.hub.pass_on(passed_on, Arc::clone(&held));
+        }
+        if !stored.is_empty() {
+            self.submit(stored, held);
+        }
+    }
+
+    fn submit(&self, events: Vec<(Place, Verified)>, held: Held) {
+        let places = events.iter().map(|(place, event)| (*place, event.id()));
+        let to = Arc::new(Return {
+            mailbox: Arc::clone(self.mailbox),
+            hub: self.shared.hub.clone(),
+            tickets: places.collect(),
+            held,
+        });
+        let hot = self.shared.hot.load();
+        let url = hot.url.as_deref();
+        let events = events.into_iter().zip(0..);
+        let tickets = events.map(|((_, event), token)| Ticket {
+            vanish: policy::vanish::names_us(&event, url),
+            event,
+            token,
+            to: Arc::clone(&to) as Arc<dyn Answers>,
+        });
+        self.shared.store.submit(tickets.collect());
+    }
+
+    fn refuse(&mut self, place: Place, id: &EventId, verdict: &Verdict) {
+        self.shared.metrics.rejected(verdict);
+        let answer = reply::ok(id, false, verdict);
+        self.judged.answers.push((place, answer));
+    }
+}
+
+/// The return ticket of a batch: which event each token means. What was held of the flow is free again when its last
+/// ticket is gone and what was stored was passed on.
+struct Return {
+    mailbox: Arc<Mailbox>,
+    hub: Hub,
+    tickets: Vec<(Place, EventId)>,
+    held: Held,
+}
+
+impl Answers for Return {
+    fn answer(&self, outcomes: &[(u64, Outcome)]) {
+        let decided = outcomes.iter().filter_map(|(token, outcome)| {
+            let (place, id) = *self.tickets.get(usize::try_from(*token).ok()?)?;
+            Some(Decided {
+                place,
+                id,
+                outcome: *outcome,
+            })
+        });
+        self.mailbox.leave(Letter::Decided(decided.collect()));
+        let is_stored = |(_, outcome): &(u64, Outcome)| matches!(outcome, Outcome::Stored(_));
+        if outcomes.iter().any(is_stored) {
+            self.hub.hold(Arc::clone(&self.held));
+        }
+    }
+}
