@@ -38,6 +38,7 @@
 //! changed configuration file swaps in place. SIGTERM: not ready, no new connections, each client gets its goodbye in its turn,
 //! the log is closed.
 
+pub mod allowlist;
 pub mod client;
 pub mod clock;
 pub mod cmd;

@@ -155,6 +155,8 @@ pub struct Metrics {
     limited: Family<TypeLabel, Counter>,
     auth_failures: Family<ReasonLabel, Counter>,
     reloads: Family<ResultLabel, Counter>,
+    allowlists: Family<ResultLabel, Counter>,
+    allowlist_entries: Gauge,
     storage_bytes: Gauge,
     event_count: Gauge,
     log_bytes: Family<StateLabel, Gauge>,
@@ -180,6 +182,8 @@ impl Metrics {
             limited: Family::default(),
             auth_failures: Family::default(),
             reloads: Family::default(),
+            allowlists: Family::default(),
+            allowlist_entries: Gauge::default(),
             storage_bytes: Gauge::default(),
             event_count: Gauge::default(),
             log_bytes: Family::default(),
@@ -226,6 +230,13 @@ impl Metrics {
     pub fn reloaded(&self, result: Reloaded) {
         let result = result.as_str();
         self.reloads.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// Counts modes and lists that were found beside a changed configuration, and says how many entries are in force.
+    pub fn allowlist(&self, result: Reloaded, entries: u64) {
+        let result = result.as_str();
+        self.allowlists.get_or_create(&ResultLabel { result }).inc();
+        self.allowlist_entries.set(gauge(entries));
     }
 
     /// The OpenMetrics text, with the store's figures of this moment.
@@ -325,6 +336,11 @@ impl Metrics {
             "Changed configuration files, by result",
             self.reloads.clone(),
         );
+        to.register(
+            "allowlist_reloads",
+            "Changed modes and lists of public keys, by result",
+            self.allowlists.clone(),
+        );
     }
 
     fn register_state(&mut self) {
@@ -343,6 +359,11 @@ impl Metrics {
             "log_bytes",
             "Bytes of the log, by state",
             self.log_bytes.clone(),
+        );
+        to.register(
+            "allowlist_entries",
+            "Entries of the lists of public keys in force",
+            self.allowlist_entries.clone(),
         );
         self.registry.register_collector(Box::new(process::Process));
     }
@@ -403,6 +424,7 @@ mod tests {
         metrics.limited(Limited::HalfOpen);
         metrics.auth_failed(AuthFailure::Relay);
         metrics.reloaded(Reloaded::Applied);
+        metrics.allowlist(Reloaded::Applied, 812);
         let text = metrics.render(&StoreStatus {
             used_bytes: 4096,
             events: 7,
@@ -432,6 +454,8 @@ mod tests {
             "nostr_relay_log_bytes{state=\"live\"} 3",
             "nostr_relay_log_bytes{state=\"dead\"} 2",
             "nostr_relay_config_reloads_total{result=\"applied\"} 1",
+            "nostr_relay_allowlist_reloads_total{result=\"applied\"} 1",
+            "nostr_relay_allowlist_entries 812",
             "process_cpu_seconds_total ",
             "process_resident_memory_bytes ",
         ] {

@@ -3,9 +3,11 @@
 //! A mounted ConfigMap changes by a swap of its `..data` link; a plain file by its time, length or inode ([`crate::mark`]). Both
 //! are looked at every [`INTERVAL`]. A changed file is read, laid under the command line's flags and checked; its hot keys swap in
 //! one step, its cold keys are named as waiting for a restart. A file that cannot be used changes nothing: the last good
-//! one stays in force, and the status says why. Nothing here may end the process.
+//! one stays in force, and the status says why. Modes and lists of [`crate::allowlist`] swap with the hot keys when they are whole.
+//! All this happens on a thread of its own: reading 100,000 keys must not hold up a session. Nothing here may end the process.
 
 use crate::{
+    allowlist::{self, Allowlist, Found, InForce, Kept},
     mark::{INTERVAL, Mark},
     metrics::{Metrics, Reloaded},
     telemetry::LevelHandle,
@@ -18,6 +20,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
 };
 
 /// Largest file that is read: what one ConfigMap can hold.
@@ -42,6 +45,12 @@ pub enum LoadError {
         path: String,
         /// The reason.
         source: io::Error,
+    },
+    /// Cut off, it seems: nothing may open because a text was lost.
+    #[error("{path}: empty; write version: 1 for the defaults")]
+    Blank {
+        /// The file.
+        path: String,
     },
     /// It is no configuration.
     #[error("{path}: larger than {LARGEST} bytes, so it is no configuration file")]
@@ -70,6 +79,9 @@ pub fn read(path: &Path) -> Result<Loaded, LoadError> {
         return Err(LoadError::TooLarge { path: name() });
     }
     let text = fs::read_to_string(path).map_err(io)?;
+    if text.trim().is_empty() {
+        return Err(LoadError::Blank { path: name() });
+    }
     let config = Config::read(&text).map_err(|source| LoadError::Config {
         path: name(),
         source,
@@ -113,6 +125,20 @@ impl Source {
         })?;
         Ok(loaded)
     }
+
+    /// Modes and lists of a configuration that was loaded from here.
+    fn lists(&self, config: &Config) -> Found {
+        Found::read(self.path.as_deref(), &config.hot.access)
+    }
+
+    /// The state of the file and of the shards of the allowlist beside it; empty without a file.
+    fn marks(&self) -> Vec<Mark> {
+        let files = self
+            .path
+            .iter()
+            .flat_map(|path| std::iter::once(path.clone()).chain(allowlist::paths(Some(path))));
+        files.map(|file| Mark::of(&file)).collect()
+    }
 }
 
 /// The configuration in force, as everybody else sees it.
@@ -122,6 +148,8 @@ pub struct Live {
     pub hot: Arc<ArcSwap<Hot>>,
     /// What `/status` says about it.
     pub status: ArcSwap<ConfigurationStatus>,
+    /// Modes and lists in force.
+    pub access: Arc<InForce>,
 }
 
 impl Live {
@@ -133,6 +161,7 @@ impl Live {
                 hash: loaded.hash.clone(),
                 ..ConfigurationStatus::default()
             }),
+            access: Arc::default(),
         }
     }
 }
@@ -145,6 +174,8 @@ pub struct Reached {
     pub level: LevelHandle,
     /// Whatever else keeps a copy: the store's limits.
     pub others: Box<dyn Fn(&Hot) + Send>,
+    /// Judges open sessions anew, after rights may have changed.
+    pub rejudge: Box<dyn Fn() + Send>,
 }
 
 /// Looks at the file and swaps.
@@ -153,36 +184,44 @@ pub struct Reloader {
     started: Cold,
     live: Arc<Live>,
     reached: Reached,
-    /// The state of the file that was last read.
-    read: Mark,
-    /// The state of the file at the last look.
-    seen: Mark,
+    allowlist: Allowlist,
+    /// The state of the files that were last read.
+    read: Vec<Mark>,
+    /// The state of the files at the last look.
+    seen: Vec<Mark>,
 }
 
 impl Reloader {
-    /// Watches what `loaded` was read from.
+    /// Watches what `loaded` was read from, and brings its modes and lists in force, or those of the last run that the data
+    /// directory holds. The store of this process must be open. Blocks.
     pub fn new(source: Source, loaded: &Loaded, live: Arc<Live>, reached: Reached) -> Self {
-        let mark = source.path.as_deref().map(Mark::of).unwrap_or_default();
+        let marks = source.marks();
+        let cold = loaded.config.cold.clone();
+        let mut allowlist = Allowlist::new(
+            Arc::clone(&live.access),
+            Arc::clone(&reached.metrics),
+            Kept::in_directory(&cold.data),
+        );
+        allowlist.begin(source.lists(&loaded.config));
         Self {
             source,
-            started: loaded.config.cold.clone(),
+            started: cold,
             live,
             reached,
-            read: mark.clone(),
-            seen: mark,
+            allowlist,
+            read: marks.clone(),
+            seen: marks,
         }
     }
 
     /// Looks for ever.
-    pub async fn run(mut self) {
+    pub fn run(mut self) {
         if self.source.path.is_none() {
             return;
         }
         self.take(); // it may have changed between the first reading and the first mark
-        let mut ticks = tokio::time::interval(INTERVAL);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            thread::sleep(INTERVAL);
             self.look();
         }
     }
@@ -190,29 +229,53 @@ impl Reloader {
     /// One look. A plain file that is being written is left alone until it has stood still from one look to the next; a
     /// mount swaps whole.
     pub fn look(&mut self) {
-        let Some(path) = &self.source.path else {
-            return;
-        };
-        let mark = Mark::of(path);
-        let still = mark.is_mounted() || mark == self.seen;
-        self.seen = mark;
+        let marks = self.source.marks();
+        let still = marks.iter().all(Mark::is_mounted) || marks == self.seen;
+        self.seen = marks;
         if self.seen != self.read && still {
             self.read = self.seen.clone();
             self.take();
+        } else if self.allowlist.is_due() {
+            self.allowlist.settle();
         }
     }
 
-    fn take(&self) {
-        let before = self.live.status.load_full();
-        let status = match self.source.load() {
-            Ok(loaded) if loaded.hash == before.hash && before.error.is_empty() => return,
-            Ok(loaded) => self.swap(loaded),
-            Err(error) => self.keep(&before, &error),
-        };
-        self.live.status.store(Arc::new(status));
+    fn take(&mut self) {
+        match self.source.load() {
+            Ok(loaded) => {
+                let found = self.source.lists(&loaded.config);
+                if found.is_whole() || self.has_stood_still() {
+                    self.apply(loaded, found);
+                }
+            }
+            Err(error) => {
+                if self.has_stood_still() {
+                    self.keep(&error);
+                }
+            }
+        }
     }
 
-    fn swap(&self, loaded: Loaded) -> ConfigurationStatus {
+    /// Files that changed while they were read are not judged: the next look reads them again.
+    fn has_stood_still(&self) -> bool {
+        self.source.marks() == self.read
+    }
+
+    /// Lists and hot keys in one step.
+    fn apply(&mut self, loaded: Loaded, found: Found) {
+        let before = self.live.status.load();
+        let auth = self.live.hot.load().auth.clone();
+        let rejudge = self.allowlist.take(found) || loaded.config.hot.auth != auth;
+        if loaded.hash != before.hash || !before.error.is_empty() {
+            self.swap(loaded);
+        }
+        if rejudge {
+            (self.reached.rejudge)();
+        }
+        self.allowlist.settle();
+    }
+
+    fn swap(&self, loaded: Loaded) {
         let waiting_for_restart = changed_keys(&self.started, &loaded.config.cold);
         self.reached.level.set(loaded.config.hot.log_level);
         (self.reached.others)(&loaded.config.hot);
@@ -223,20 +286,21 @@ impl Reloader {
             let keys = waiting_for_restart.join(", ");
             tracing::warn!(%keys, "changed keys take effect at the next start");
         }
-        ConfigurationStatus {
+        self.live.status.store(Arc::new(ConfigurationStatus {
             hash: loaded.hash,
             error: String::new(),
             waiting_for_restart,
-        }
+        }));
     }
 
-    fn keep(&self, before: &ConfigurationStatus, error: &LoadError) -> ConfigurationStatus {
+    fn keep(&self, error: &LoadError) {
         self.reached.metrics.reloaded(Reloaded::Refused);
         tracing::error!(%error, "configuration refused, the last good one stays in force");
-        ConfigurationStatus {
+        let before = self.live.status.load_full();
+        self.live.status.store(Arc::new(ConfigurationStatus {
             error: error.to_string(),
-            ..before.clone()
-        }
+            ..before.as_ref().clone()
+        }));
     }
 }
 

@@ -1,12 +1,13 @@
 //! How the process fares, for probes: since when it runs, whether its event loop turns, whether it takes traffic and why not.
 
-use crate::{drain::Drain, store::Store};
+use crate::{drain::Drain, policy::lists::Rules, store::Store};
+use arc_swap::ArcSwap;
 use relay_config::status::StoreStatus;
 use std::{
     borrow::Cow,
     fmt,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -57,6 +58,7 @@ pub struct Vitals {
     drain: Drain,
     progress: Progress,
     volume: OnceLock<Box<dyn Volume>>,
+    rules: Arc<ArcSwap<Rules>>,
 }
 
 impl fmt::Debug for Vitals {
@@ -76,7 +78,14 @@ impl Vitals {
             drain,
             progress,
             volume: OnceLock::new(),
+            rules: Arc::new(ArcSwap::from_pointee(Rules::open())),
         }
+    }
+
+    /// Not ready either as long as these rules are shut.
+    #[must_use]
+    pub fn with_rules(self, rules: Arc<ArcSwap<Rules>>) -> Self {
+        Self { rules, ..self }
     }
 
     /// The store is open.
@@ -127,6 +136,7 @@ impl Vitals {
         match volume.failure() {
             Some(failure) => Cow::Owned(format!("the store failed: {failure}")),
             None if self.is_draining() => Cow::Borrowed("draining"),
+            None if self.rules.load().is_shut() => Cow::Borrowed("the allowlist has not arrived"),
             None => Cow::Borrowed(""),
         }
     }
@@ -189,11 +199,19 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_and_a_broken_store_are_not_ready() {
+    fn a_drain_an_unknown_allowlist_and_a_broken_store_are_not_ready() {
         let (drain, vitals) = starting();
         vitals.opened(Box::new(Fake(None)));
         drain.begin();
         assert_eq!(vitals.not_ready(), "draining");
+
+        let (_drain, vitals) = starting();
+        let rules = Arc::new(ArcSwap::from_pointee(Rules::shut()));
+        let vitals = vitals.with_rules(Arc::clone(&rules));
+        vitals.opened(Box::new(Fake(None)));
+        assert_eq!(vitals.not_ready(), "the allowlist has not arrived");
+        rules.store(Arc::new(Rules::open()));
+        assert_eq!(vitals.not_ready(), "");
 
         let (_drain, vitals) = starting();
         vitals.opened(Box::new(Fake(Some("fdatasync failed"))));

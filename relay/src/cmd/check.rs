@@ -1,7 +1,7 @@
 //! `relay check`: would this configuration be taken?
 
 use super::{MISUSED, fail};
-use crate::reload;
+use crate::{allowlist, reload};
 use clap::Args;
 use std::{path::PathBuf, process::ExitCode};
 
@@ -13,17 +13,23 @@ pub struct Arguments {
     pub config: Option<PathBuf>,
 }
 
-/// Exits 0, or 2 with the key, the line and how to mend it.
+/// Exits 0, or 2 with the key or the shard, the line and how to mend it.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let Some(path) = &arguments.config else {
         println!("no file given: the defaults are in force, and they are good");
         return ExitCode::SUCCESS;
     };
-    match reload::read(path) {
-        Ok(_) => {
-            println!("{} is good", path.display());
+    let loaded = match reload::read(path) {
+        Ok(loaded) => loaded,
+        Err(problem) => return fail(MISUSED, problem),
+    };
+    let path = path.display();
+    match allowlist::read(arguments.config.as_deref(), &loaded.config.hot.access) {
+        Ok(lists) => {
+            let (generation, entries) = (lists.generation(), lists.entries().len());
+            println!("{path} is good: allowlist {generation}, {entries} entries");
             ExitCode::SUCCESS
         }
-        Err(problem) => fail(MISUSED, problem),
+        Err(problem) => fail(MISUSED, format!("{path}: {problem}")),
     }
 }

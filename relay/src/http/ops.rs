@@ -6,7 +6,7 @@
 use super::{accept::Routes, not_here, reply, tls::Certificate};
 use crate::{metrics, metrics::Metrics, reload::Live, vitals::Vitals};
 use http::{HeaderValue, StatusCode, header};
-use relay_config::{Role, Status, names, status::AccessStatus};
+use relay_config::{Role, Status, names};
 use std::sync::Arc;
 use warp::{Filter, Rejection, reply::Response};
 
@@ -120,7 +120,7 @@ impl Ops {
             connections: count(self.metrics.active_connections.get()),
             subscriptions: count(self.metrics.active_subscriptions.get()),
             configuration: self.live.status.load().as_ref().clone(),
-            access: AccessStatus::default(),
+            access: self.live.access.status.load().as_ref().clone(),
             tls: self.tls.as_ref().map(|tls| tls.status()),
             store: self.vitals.store(),
         }

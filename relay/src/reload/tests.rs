@@ -20,13 +20,15 @@ fn watched(prepare: impl Fn(&Path) -> PathBuf) -> Watched {
         path: Some(prepare(dir.path())),
         flags: Box::new(|config| config.hot.url = Some("ws://flag.example".into())),
     };
-    let loaded = source.load().unwrap();
+    let mut loaded = source.load().unwrap();
+    loaded.config.cold.data = dir.path().to_owned();
     let live = Arc::new(Live::new(&loaded));
     let metrics = Arc::new(Metrics::new());
     let reached = Reached {
         metrics: Arc::clone(&metrics),
         level: telemetry::start(LogFormat::Text, LogLevel::Error),
         others: Box::new(|_| {}),
+        rejudge: Box::new(|| {}),
     };
     let reloader = Reloader::new(source, &loaded, Arc::clone(&live), reached);
     Watched {

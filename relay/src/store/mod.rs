@@ -59,6 +59,7 @@ pub use count::Counting;
 pub use dump::{Export, Tail};
 pub use error::{OpenError, ReadError, WriteError};
 pub use files::Faults;
+pub(crate) use files::write_durably;
 pub use options::{OnCommit, Options, Phase, Progress};
 pub use row::{Row, SeesAll, Sight, Step};
 pub use scan::Query;

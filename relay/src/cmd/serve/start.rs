@@ -102,9 +102,12 @@ impl Started {
             metrics: Arc::clone(&ground.metrics),
             level,
             others: Box::new(move |hot| limit(&limited, hot)),
+            rejudge: Box::new(|| {}),
         };
-        let live = Arc::clone(&ground.live);
-        tokio::spawn(Reloader::new(source, &loaded, live, reached).run());
+        ground
+            .watch(source, loaded, reached)
+            .await
+            .map_err(ServeError::Threads)?;
 
         let sessions = ground.sessions(&store, &cold)?;
         let door = ground.door(sessions, &cold);
@@ -159,14 +162,16 @@ impl Ground {
     fn new(loaded: &Loaded, tls: Option<Arc<Certificate>>, progress: Arc<Progress>) -> Self {
         let drain = Drain::new(loaded.config.cold.grace.get());
         let words = Box::new(move || progress.to_string());
-        let vitals = Arc::new(Vitals::new(drain.clone(), words));
+        let live = Arc::new(Live::new(loaded));
+        let vitals = Vitals::new(drain.clone(), words);
+        let vitals = Arc::new(vitals.with_rules(Arc::clone(&live.access.rules)));
         let beating = Arc::clone(&vitals);
         tokio::spawn(async move { beating.beat().await });
         if let Some(tls) = &tls {
             tokio::spawn(Arc::clone(tls).watch());
         }
         Self {
-            live: Arc::new(Live::new(loaded)),
+            live,
             tls,
             metrics: Arc::new(Metrics::new()),
             drain,
@@ -205,6 +210,19 @@ impl Ground {
             });
         };
         thread::Builder::new().name("ops".into()).spawn(serve)?;
+        Ok(())
+    }
+
+    /// Brings modes and lists in force, then follows the files on a thread of its own.
+    async fn watch(&self, source: Source, loaded: Loaded, reached: Reached) -> io::Result<()> {
+        let live = Arc::clone(&self.live);
+        let begin = move || Reloader::new(source, &loaded, live, reached);
+        let reloader = tokio::task::spawn_blocking(begin)
+            .await
+            .map_err(io::Error::other)?;
+        thread::Builder::new()
+            .name("reload".into())
+            .spawn(move || reloader.run())?;
         Ok(())
     }
 
