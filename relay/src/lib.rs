@@ -12,6 +12,7 @@
 //! - [`session`]: one connection, one task, no locks held: EVENT, REQ, COUNT, CLOSE, and what goes out.
 //! - [`http`]: the accept loop, the information document, the upgrade; the ops port.
 //! - [`cmd`]: the subcommands. `serve` puts everything together; the others are clients ([`client`]) or read a file.
+//! - [`allowlist`]: modes and lists of keys from the mounted files, whole or not at all.
 //! - Beside them, for all: [`clock`], [`metrics`], [`telemetry`] (log lines), [`drain`] (goodbyes), [`reload`] (the
 //!   configuration file), [`mark`] (has a file changed?), [`stream`] (TCP, TLS), [`vitals`] (probes), [`pool`] (threads for work that would
 //!   hold up a session), [`sign`] (events of tests and benchmarks).
@@ -35,7 +36,7 @@
 //! # Its life
 //!
 //! `serve` takes both ports, serves the ops port at once, opens the store (`rebuilding 41 %`), then accepts clients. A
-//! changed configuration file swaps in place. SIGTERM: not ready, no new connections, each client gets its goodbye in its turn,
+//! changed configuration file swaps in place, and with it the lists of keys. SIGTERM: not ready, no new connections, each client gets its goodbye in its turn,
 //! the log is closed.
 
 pub mod allowlist;
