@@ -29,6 +29,8 @@ fn other_values() -> Vec<(&'static str, Value)> {
         ("imagePullSecrets", json!([{"name": "registry"}])),
         ("nameOverride", json!("other")),
         ("fullnameOverride", json!("relays")),
+        ("replicas", json!(3)),
+        ("leaderElection.enabled", json!(false)),
         ("watchNamespaces", json!(["town", "village"])),
         ("ingressFrom", json!(["10.0.0.0/8", "ingress-nginx"])),
         ("monitoringNamespace", json!("monitoring")),
@@ -129,17 +131,25 @@ fn is_right_and_lint_is_content(values: &Value) -> Result<()> {
     Ok(())
 }
 
-/// An option's other value, and the switch that it needs.
+/// What an option needs to be right, or to change anything.
+fn need(path: &str) -> Option<(&'static str, Value)> {
+    match path {
+        "leaderElection.enabled" => Some(("replicas", json!(1))),
+        _ if path.ends_with(".enabled") => None,
+        _ if path.starts_with("networkPolicy.") => Some(("networkPolicy.enabled", json!(true))),
+        _ if path.starts_with("metrics.serviceMonitor.") => {
+            Some(("metrics.serviceMonitor.enabled", json!(true)))
+        }
+        _ => None,
+    }
+}
+
+/// An option's other value, after what it needs.
 fn alone(path: &'static str, value: &Value) -> Vec<(&'static str, Value)> {
-    let switches = [
-        ("networkPolicy.", "networkPolicy.enabled"),
-        ("metrics.serviceMonitor.", "metrics.serviceMonitor.enabled"),
-    ];
-    let switch = switches
-        .iter()
-        .find(|(prefix, switch)| path.starts_with(prefix) && path != *switch);
-    let switch = switch.map(|(_, switch)| (*switch, json!(true)));
-    switch.into_iter().chain([(path, value.clone())]).collect()
+    need(path)
+        .into_iter()
+        .chain([(path, value.clone())])
+        .collect()
 }
 
 #[test]
@@ -173,7 +183,9 @@ fn every_option_is_right_and_changes_something() -> Result<()> {
 
 #[test]
 fn all_options_together_are_right() -> Result<()> {
-    is_right_and_lint_is_content(&values(&other_values()))
+    let mut all = other_values();
+    all.retain(|(path, _)| *path != "leaderElection.enabled"); // there are several pods
+    is_right_and_lint_is_content(&values(&all))
 }
 
 #[test]
@@ -182,7 +194,8 @@ fn all_switches_off_are_right() -> Result<()> {
     let switches = all.iter().filter(|(path, _)| {
         path.ends_with(".enabled") || path.ends_with(".create") || path.ends_with(".aggregate")
     });
-    let off: Vec<_> = switches.map(|(path, _)| (*path, json!(false))).collect();
+    let off = switches.map(|(path, _)| (*path, json!(false)));
+    let off: Vec<_> = off.chain([("replicas", json!(1))]).collect();
     is_right_and_lint_is_content(&values(&off))
 }
 

@@ -66,7 +66,8 @@ fn explained(path: &str) -> Result<Vec<(Value, String)>> {
     }
     let mut comments = Vec::new();
     let mut comment = Vec::new();
-    for line in text.lines().skip_while(|line| *line != "rules:") {
+    let lines = text.lines().skip_while(|line| *line != "rules:");
+    for line in lines.take_while(|line| *line != "---") {
         if let Some(words) = line.strip_prefix("# ") {
             comment.push(words);
         } else if line.starts_with("- ") {
@@ -91,7 +92,11 @@ fn words(rule: &Value, key: &str) -> String {
 
 fn table() -> Result<String> {
     let mut table = "| where | what | verbs | why |\n|---|---|---|---|\n".to_owned();
-    for (path, place) in [("config/rbac/role.yaml", "everywhere")] {
+    let files = [
+        ("config/rbac/role.yaml", "where relays are"),
+        ("config/rbac/leases.yaml", "its own namespace"),
+    ];
+    for (path, place) in files {
         for (rule, reason) in explained(path)? {
             let group = words(&rule, "apiGroups");
             let group = if group.is_empty() {
@@ -99,9 +104,15 @@ fn table() -> Result<String> {
             } else {
                 group
             };
+            let only = words(&rule, "resourceNames");
+            let only = if only.is_empty() {
+                only
+            } else {
+                format!(" `{only}`")
+            };
             writeln!(
                 table,
-                "| {place} | {group}: {} | {} | {reason} |",
+                "| {place} | {group}: {}{only} | {} | {reason} |",
                 words(&rule, "resources"),
                 words(&rule, "verbs"),
             )?;

@@ -115,8 +115,13 @@ fn schema_and_values_have_the_same_keys() -> Result<()> {
 }
 
 /// What a user may mistype, and the words by which the refusal names it.
-const REFUSED: [(&str, &str); 16] = [
+const REFUSED: [(&str, &str); 18] = [
     ("colour: red", "'colour'"),
+    ("replicas: two", "/replicas"),
+    (
+        "{replicas: 2, leaderElection: {enabled: false}}",
+        "two operators would work at once",
+    ),
     ("image: {tagg: x}", "'tagg'"),
     ("image: {tag: 1}", "/image/tag"),
     ("image: {tag: ''}", "/image/tag"),
