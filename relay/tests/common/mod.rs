@@ -21,12 +21,15 @@ use nostr_fleet_relay::{
 use relay_config::{Config, Hot, status::StoreStatus};
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{IpAddr, SocketAddr, TcpStream},
     sync::Arc,
     time::Duration,
 };
 use tokio::{net::TcpListener, runtime::Runtime};
-use tokio_tungstenite::{WebSocketStream, tungstenite::Error};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Error, Message},
+};
 
 /// A served public port.
 pub struct Front {
@@ -75,7 +78,7 @@ impl Front {
             gate: Arc::clone(&gate),
             drain: drain.clone(),
             vitals,
-            sessions: Arc::new(|socket, _, _| Box::pin(echo(socket))),
+            sessions: Arc::new(|socket, from, _| Box::pin(echo(socket, from))),
         };
         let door = Door {
             routes: http::public(Arc::new(public)),
@@ -120,8 +123,14 @@ impl Front {
     }
 }
 
-async fn echo(mut socket: Socket) {
-    while let Some(Ok(message)) = socket.next().await {
+/// Asks an echoing session for the address that it was told.
+pub const WHO: &str = "who am I?";
+
+async fn echo(mut socket: Socket, from: IpAddr) {
+    while let Some(Ok(mut message)) = socket.next().await {
+        if message == Message::text(WHO) {
+            message = Message::text(from.to_string());
+        }
         if message.is_text() && socket.send(message).await.is_err() {
             return;
         }
