@@ -14,6 +14,7 @@ pub use url::RelayUrl;
 
 use crate::stream::Stream;
 use futures::{FutureExt, SinkExt, StreamExt};
+use rustls::HandshakeKind;
 use std::{io, time::Duration};
 use tokio::time::timeout;
 use tokio_tungstenite::{
@@ -160,6 +161,16 @@ impl Client {
             }
         }
         Ok(None)
+    }
+
+    /// Was its TLS session resumed from an earlier one?
+    pub fn is_resumed(&self) -> bool {
+        match self.socket.get_ref() {
+            Stream::Plain(_) => false,
+            Stream::Tls(stream) => {
+                stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
+            }
+        }
     }
 
     /// Says goodbye; whatever goes wrong then no longer matters.

@@ -149,6 +149,17 @@ fn idle_tells_memory_per_connection() {
 }
 
 #[test]
+fn handshake_tells_how_many_get_in_and_how_fast() {
+    let relay = FakeRelay::start(Manners::default());
+    let json = measured(&relay, &["handshake", "--count", "40"]);
+    let figures = ["per_s", "p50_ms", "p99_ms", "cpu_us_per_handshake"];
+    assert_numbers(&json["rows"][0], &figures);
+    assert_eq!(json["rows"][0]["handshake"], "plain");
+    assert_eq!(json["rows"][0]["count"], 40);
+    assert_eq!(json["rows"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn without_json_a_table_is_printed_and_without_pid_its_columns_are_open() {
     let relay = FakeRelay::start(Manners::default());
     let (code, out, err) = told(&[

@@ -170,7 +170,10 @@ fn with_tls(ca: &Ca) -> Relay {
     let dir = tempfile::tempdir().unwrap();
     let tls = dir.path().join("tls");
     ca.pair().write(&tls);
-    let yaml = format!("version: 1\ncold: {{tls: {{directory: {tls:?}}}}}\n");
+    let yaml = format!(
+        "version: 1\ncold: {{tls: {{directory: {:?}}}}}\n",
+        tls.to_str().unwrap()
+    );
     fs::write(dir.path().join("relay.yaml"), yaml).unwrap();
     Relay::start_in(dir, &[])
 }

@@ -119,6 +119,12 @@ fn who_does_not_know_the_ca_or_dials_another_name_is_told_why() {
         told.contains("is not for 127.0.0.1, but for") && told.contains("relay.example"),
         "{told}"
     );
+    let misused = served_with(&ca.own());
+    let told = block_on(refusal(&ca.dialer(misused.public)));
+    assert!(
+        told.contains("needs one with basicConstraints CA:FALSE"),
+        "{told}"
+    );
     let expired = served_with(&ca.pair_for(&["127.0.0.1"], 2021));
     let told = block_on(refusal(&ca.dialer(expired.public)));
     assert!(told.contains("its certificate has expired"), "{told}");
@@ -238,7 +244,10 @@ fn a_start_without_a_usable_pair_names_the_file_and_the_remedy() {
     let dir = tempfile::tempdir().unwrap();
     let tls = dir.path().join("tls");
     let config = dir.path().join("relay.yaml");
-    let yaml = format!("version: 1\ncold: {{tls: {{directory: {tls:?}}}}}\n");
+    let yaml = format!(
+        "version: 1\ncold: {{tls: {{directory: {:?}}}}}\n",
+        tls.to_str().unwrap()
+    );
     fs::write(&config, yaml).unwrap();
     let refused = |words: &str| {
         let data = dir.path().join("data");
@@ -281,4 +290,57 @@ fn sessions_are_resumed_but_not_across_certificates() {
         assert_eq!(handshake(&dialer).await, HandshakeKind::Full);
         assert_eq!(handshake(&dialer).await, HandshakeKind::Resumed);
     });
+}
+
+/// One row of `relay bench` over TLS.
+fn measured(relay: &Relay, ca: &Ca, arguments: &[&str]) -> serde_json::Value {
+    let url = format!("wss://{}", relay.public);
+    let pid = relay.pid().as_raw_nonzero().to_string();
+    let (start, ca) = (["bench"], ca.file());
+    let target = [
+        "--url",
+        &url,
+        "--pid",
+        &pid,
+        "--json",
+        "--ca",
+        ca.to_str().unwrap(),
+    ];
+    let ended = run(&[&start[..], arguments, &target].concat());
+    assert!(ended.status.success(), "{}", complaint(&ended));
+    let json: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
+    json["rows"].clone()
+}
+
+#[test]
+fn handshakes_are_measured_whole_and_resumed() {
+    let ca = Ca::new("town");
+    let relay = served_with(&ca.pair());
+    let rows = measured(&relay, &ca, &["handshake", "--count", "40"]);
+    assert_eq!(
+        (&rows[0]["handshake"], &rows[0]["resumed"]),
+        (&"full".into(), &0.into())
+    );
+    assert_eq!(
+        (&rows[1]["handshake"], &rows[1]["resumed"]),
+        (&"resumed".into(), &40.into())
+    );
+}
+
+/// Measured 13.6 KB in an unoptimised build, of which TLS takes 7.5.
+#[test]
+fn an_idle_connection_under_tls_takes_at_most_16_kb() {
+    let ca = Ca::new("town");
+    let relay = served_with(&ca.pair());
+    relay.configure(&format!(
+        "version: 1\ncold: {{tls: {{directory: {:?}}}}}\nhot: {{limits: {{connectionsPerAddress: 10000}}}}\n",
+        relay.path().join("tls").to_str().unwrap()
+    ));
+    eventually("the limit is in force", || {
+        relay.log().contains("configuration swapped")
+    });
+    let rows = measured(&relay, &ca, &["idle", "--connections", "1500"]);
+    let each = rows[0]["kb_per_connection"].as_f64().unwrap();
+    println!("{each} KB");
+    assert!(each <= 16.0, "{each} KB per connection");
 }

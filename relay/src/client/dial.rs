@@ -170,6 +170,10 @@ fn about(problem: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "is not valid yet; is the clock of this machine right?".into()
         }
+        // rustls has no word of its own for it.
+        other if other.to_string().contains("CaUsedAsEndEntity") => {
+            "is a CA's own; a relay needs one with basicConstraints CA:FALSE".into()
+        }
         other => format!("cannot be believed: {other}"),
     }
 }

@@ -6,6 +6,7 @@
 pub mod dice;
 pub mod events;
 pub mod fanout;
+pub mod handshake;
 pub mod idle;
 pub mod ingest;
 pub mod mix;
@@ -44,6 +45,8 @@ enum What {
     Fanout(fanout::Arguments),
     /// Hold connections with one subscription each: memory per connection.
     Idle(idle::Arguments),
+    /// Get in and leave again: handshakes per second, and what one costs.
+    Handshake(handshake::Arguments),
     /// Write signed events to standard output, one a line.
     Events(events::Arguments),
 }
@@ -102,6 +105,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         What::Ingest(arguments) => measure(&arguments.target, |r| ingest::measure(arguments, r)),
         What::Query(arguments) => measure(&arguments.target, |r| query::measure(arguments, r)),
         What::Fanout(arguments) => measure(&arguments.target, |r| fanout::measure(arguments, r)),
+        What::Handshake(arguments) => {
+            measure(&arguments.target, |r| handshake::measure(arguments, r))
+        }
         What::Idle(arguments) => measure(&arguments.target, |r| idle::measure(arguments, r)),
     }
 }

@@ -59,6 +59,14 @@ impl Ca {
         }
     }
 
+    /// Its own certificate, which is no relay's.
+    pub fn own(&self) -> Pair {
+        Pair {
+            certificate: self.issuer.pem(),
+            key: self.issuer.key().serialize_pem(),
+        }
+    }
+
     pub fn trust(&self) -> Trust {
         Trust {
             ca: Some(self.file()),
