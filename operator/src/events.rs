@@ -22,8 +22,35 @@ const CALM: [Reason; 5] = [
     Reason::AnnotationSet,
 ];
 
+/// The reason of the event of a new list.
+const ROTATED: &str = "RotatedAllowlist";
+
 /// The API server refuses events with a longer note (events.k8s.io/v1).
 const NOTE_BYTES: usize = 1024;
+
+/// What changed about a resource, as events.
+pub fn news(old: Option<&Status>, new: &Status) -> Vec<Event> {
+    let mut news: Vec<Event> = rotation(old, new).into_iter().collect();
+    news.extend(transitions(old, new));
+    news
+}
+
+/// Other modes and lists than before were written. The first ones are no rotation.
+fn rotation(old: Option<&Status>, new: &Status) -> Option<Event> {
+    let before = old?.allowlist.as_ref()?;
+    let now = new.allowlist.as_ref()?;
+    let changed = !before.hash.is_empty() && !now.hash.is_empty() && before.hash != now.hash;
+    changed.then(|| Event {
+        type_: EventType::Normal,
+        reason: ROTATED.to_owned(),
+        note: Some(format!(
+            "{} entries from {} sources instead of {}: {}",
+            now.entries, now.sources, before.entries, now.hash
+        )),
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    })
+}
 
 /// An event for each condition whose answer or reason changed. What starts out well is no news.
 pub fn transitions(old: Option<&Status>, new: &Status) -> Vec<Event> {

@@ -24,12 +24,17 @@ pub const ANNOTATION_COLD: &str = "nostrfleet.io/cold-configuration";
 /// Annotation of a resource: the operator keeps its hands off while this is `true`.
 pub const ANNOTATION_PAUSED: &str = "nostrfleet.io/paused";
 
+/// Annotation of a pod: the configuration that it should have. A change makes the kubelet bring it at once.
+pub const ANNOTATION_CONFIGURATION: &str = "nostrfleet.io/configuration";
+
 /// Name of the claim template.
 pub const CLAIM: &str = "data";
 /// Name of the only container.
 pub const CONTAINER: &str = "relay";
 /// Name of the public port.
 pub const PORT_WS: &str = "ws";
+/// Name of the public port with TLS.
+pub const PORT_WSS: &str = "wss";
 /// Name of the ops port.
 pub const PORT_OPS: &str = "ops";
 
@@ -43,9 +48,19 @@ pub fn managed() -> String {
     format!("{LABEL_MANAGED_BY}={MANAGER}")
 }
 
+/// The selector of everything that it does not.
+pub fn not_managed() -> String {
+    format!("{LABEL_MANAGED_BY}!={MANAGER}")
+}
+
 /// The ConfigMap's name.
 pub fn config(name: &str) -> String {
     format!("{name}-config")
+}
+
+/// The name of the ConfigMap with a shard of the lists.
+pub fn shard(name: &str, number: usize) -> String {
+    format!("{name}-{}", relay_config::names::shard(number))
 }
 
 /// The headless Service's name.

@@ -11,6 +11,8 @@ use crate::{
     reconcile::{
         self, Context,
         backoff::{Backoff, WatchBackoff},
+        nudge::Nudges,
+        sources::{self, ConfigMapMeta, Readers},
     },
     settings::Settings,
     telemetry,
@@ -126,6 +128,8 @@ pub async fn operate(
         client,
         settings,
         backoff: Backoff::default(),
+        nudges: Nudges::default(),
+        readers: Readers::default(),
         metrics,
     });
     control_everywhere::<NostrRelay>(&context, &health, stop).await;
@@ -172,10 +176,10 @@ async fn control_everywhere<K: Kind>(
     stop: CancellationToken,
 ) {
     let controllers: Vec<_> = match &context.settings.watch_namespaces {
-        all if all.is_empty() => vec![controller::<K>(&context.client, None)],
+        all if all.is_empty() => vec![controller::<K>(&context, None)],
         some => some
             .iter()
-            .map(|namespace| controller::<K>(&context.client, Some(namespace)))
+            .map(|namespace| controller::<K>(&context, Some(namespace)))
             .collect(),
     };
     let stores: Vec<_> = controllers.iter().map(Controller::store).collect();
@@ -214,7 +218,8 @@ async fn control<K: Kind>(
         )
         .for_each(|visit| async {
             if let Err(why) = visit {
-                reconcile::forget_deleted::<K, _>(&why, &context.backoff);
+                let memory = (&context.backoff, &context.nudges, &context.readers);
+                reconcile::forget_deleted::<K, _>(&why, memory);
                 tracing::debug!(%why, "a visit or a watch failed");
             }
         });
@@ -231,12 +236,16 @@ async fn control<K: Kind>(
 
 /// What is watched for one kind, in one namespace or in all.
 fn controller<K: Kind>(
-    client: &Client,
+    context: &Arc<Context>,
     namespace: Option<&String>,
 ) -> Controller<DeserializeGuard<K>> {
+    let client = &context.client;
     let ours = || watcher::Config::default().labels(&names::managed());
+    let theirs = watcher::Config::default().labels(&names::not_managed());
     let all = watcher::Config::default();
-    Controller::new(api::<DeserializeGuard<K>>(client, namespace), all)
+    let controller = Controller::new(api::<DeserializeGuard<K>>(client, namespace), all);
+    let (resources, context) = (controller.store(), context.clone());
+    controller
         .with_config(Config::default().concurrency(CONCURRENCY))
         .trigger_backoff(WatchBackoff::default())
         .owns(api::<StatefulSet>(client, namespace), ours())
@@ -253,6 +262,32 @@ fn controller<K: Kind>(
             ours(),
             |claim| owner::<K, _>(&claim),
         )
+        // Lists stand in ConfigMaps of users: only their metadata is watched, and nothing is kept.
+        .watches(
+            api::<ConfigMapMeta>(client, namespace),
+            theirs,
+            move |map| readers::<K>(&resources, &context.readers, &map),
+        )
+}
+
+/// The resources whose lists come from a ConfigMap, or came from it before it changed.
+fn readers<K: Kind>(
+    resources: &Store<DeserializeGuard<K>>,
+    readers: &Readers,
+    map: &ConfigMapMeta,
+) -> Vec<ObjectRef<DeserializeGuard<K>>> {
+    let (namespace, name) = (map.namespace(), map.name_any());
+    let reads = |object: &Arc<DeserializeGuard<K>>| {
+        object.meta().namespace == namespace
+            && object.0.as_ref().is_ok_and(|it| {
+                sources::concerns(it, map) || readers.has_read(&reconcile::key_of(it), &name)
+            })
+    };
+    let state = resources.state();
+    let concerned = state.iter().filter(|object| reads(object));
+    concerned
+        .map(|object| ObjectRef::from_obj(object.as_ref()))
+        .collect()
 }
 
 fn api<R>(client: &Client, namespace: Option<&String>) -> Api<R>

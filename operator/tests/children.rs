@@ -29,6 +29,8 @@ fn stream(children: &Children<Prepared>) -> String {
 fn all(children: &Children<Prepared>) -> Vec<Value> {
     let Children {
         service_account,
+        shards,
+        untouched: _,
         config,
         service,
         headless,
@@ -38,12 +40,13 @@ fn all(children: &Children<Prepared>) -> Vec<Value> {
         phase: _,
     } = children;
     let value = |object: Result<Value, serde_json::Error>| object.unwrap();
-    let mut all = vec![
-        value(serde_json::to_value(service_account)),
+    let mut all = vec![value(serde_json::to_value(service_account))];
+    all.extend(shards.iter().map(|map| value(serde_json::to_value(map))));
+    all.extend([
         value(serde_json::to_value(config)),
         value(serde_json::to_value(service)),
         value(serde_json::to_value(headless)),
-    ];
+    ]);
     all.extend(
         policy
             .iter()
@@ -229,7 +232,7 @@ fn refusal(spec: &str, gathered: &Gathered) -> Refusal {
 fn what_an_older_definition_lets_in_is_refused() {
     for (spec, reason, words) in [
         ("replicas: 2", Reason::InvalidSpec, "spec.replicas is 2"),
-        ("url: 'https://x'", Reason::InvalidSpec, "hot.url"),
+        ("url: 'https://x'", Reason::InvalidSpec, "spec.url"),
     ] {
         let refusal = refusal(spec, &Gathered::default());
         assert_eq!(refusal.reason, reason, "{spec}");
@@ -259,7 +262,7 @@ fn an_administrator_s_key_with_a_wrong_checksum_is_refused_before_a_pod_sees_it(
     assert!(
         refused
             .message
-            .starts_with("spec.info.pubkey is not a public key"),
+            .starts_with("spec.info.pubkey: not a public key"),
         "{}",
         refused.message
     );

@@ -44,6 +44,8 @@ fn applied(spec: &str, set_status: &str) -> Outcome {
         Box::new(plan(spec, &settings())),
         Box::new(Children {
             service_account: made.service_account,
+            shards: made.shards,
+            untouched: made.untouched,
             config: made.config,
             service: made.service,
             headless: made.headless,
@@ -124,6 +126,7 @@ fn the_first_status_names_every_condition() {
     assert_eq!(
         types,
         [
+            "AllowlistApplied",
             "Available",
             "ConfigurationValid",
             "Degraded",

@@ -1,5 +1,6 @@
 //! The custom resources: data only. Nothing here talks to a cluster or decides anything.
 
+pub mod access;
 mod lenient;
 pub mod relay;
 pub mod schema;

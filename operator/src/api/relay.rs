@@ -4,14 +4,16 @@
 #![allow(clippy::duplicated_attributes)]
 
 use super::{
+    access::{Access, Addresses},
     lenient, schema,
     shared::{
-        DeletionPolicy, Logging, Network, Operation, PodOptions, Resources, ServiceOptions, Storage,
+        DeletionPolicy, Logging, Network, Operation, PodOptions, Resources, ServiceOptions,
+        Storage, Tls,
     },
     status::Status,
 };
 use kube::CustomResource;
-use relay_config::{Info, Limits};
+use relay_config::{Auth, Info, Limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +41,16 @@ use serde::{Deserialize, Serialize};
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#
     ),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
+    printcolumn(
+        name = "List",
+        type_ = "integer",
+        json_path = ".status.allowlist.entries"
+    ),
+    printcolumn(
+        name = "Applied",
+        type_ = "string",
+        json_path = ".status.allowlist.applied"
+    ),
     printcolumn(
         name = "Age",
         type_ = "date",
@@ -93,10 +105,20 @@ pub struct NostrRelaySpec {
     pub deletion_policy: DeletionPolicy,
     /// The volume.
     pub storage: Storage,
+    /// TLS on the public port; without it plain WebSockets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
     /// The public Service.
     pub service: ServiceOptions,
     /// Who may reach the pods.
     pub network: Network,
+    /// From where clients may come. Hot.
+    pub addresses: Addresses,
+    /// Who may read and write, and which kinds are taken. Hot.
+    pub access: Access,
+    /// When clients must prove a key (NIP-42). Hot.
+    #[serde(deserialize_with = "lenient::known")]
+    pub auth: Auth,
     /// What one client may ask. Hot.
     #[serde(deserialize_with = "lenient::known")]
     pub limits: Limits,
@@ -120,8 +142,12 @@ impl Default for NostrRelaySpec {
             operation: Operation::default(),
             deletion_policy: DeletionPolicy::default(),
             storage: Storage::default(),
+            tls: None,
             service: ServiceOptions::default(),
             network: Network::default(),
+            addresses: Addresses::default(),
+            access: Access::default(),
+            auth: Auth::default(),
             limits: Limits::default(),
             logging: Logging::default(),
             resources: Resources::default(),

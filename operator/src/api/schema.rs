@@ -67,6 +67,62 @@ pub fn cidrs<const MAX: usize>(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// Ranges of addresses, or single addresses, as the relay reads them.
+pub fn ranges<const MAX: usize>(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array", "maxItems": MAX, "x-kubernetes-list-type": "atomic",
+        "items": {
+            "type": "string", "maxLength": 49,
+            "x-kubernetes-validations": [{
+                "rule": "isCIDR(self) || isIP(self)",
+                "message": "must be an address or a range of addresses such as 192.0.2.0/24 or 2001:db8::/32",
+            }],
+        },
+    })
+}
+
+/// Entries of a list of keys. A set: several owners may each apply theirs, and each sees only its own as its own.
+pub fn keys(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array", "maxItems": 2000, "x-kubernetes-list-type": "set",
+        "items": {
+            "type": "string", "maxLength": 80,
+            "pattern": r"^(npub1[02-9ac-hj-np-z]{58}|[0-9a-f]{64})( until [0-9]{4}-[0-9]{2}-[0-9]{2})?$",
+        },
+    })
+}
+
+/// Sources of a list: each is one ConfigMap or a selector.
+pub fn sources(generator: &mut SchemaGenerator) -> Schema {
+    // Four lists have it: its words stand in docs/nostrrelay.md once.
+    let mut items = embedded::<super::access::Source>(generator);
+    items.insert(
+        "description".into(),
+        "One ConfigMap by name, or all with certain labels; in the same namespace.".into(),
+    );
+    items.insert(
+        "x-kubernetes-validations".into(),
+        rules(&[(
+            "has(self.configMap) != has(self.selector)",
+            "a source must have either configMap or selector",
+        )]),
+    );
+    json_schema!({
+        "type": "array", "maxItems": 16, "x-kubernetes-list-type": "atomic", "items": items,
+    })
+}
+
+/// Labels that select: at least one, or everything would be selected.
+pub fn match_labels(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object", "minProperties": 1, "maxProperties": 16,
+        "additionalProperties": {
+            "type": "string", "maxLength": 63,
+            "pattern": "^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$",
+        },
+    })
+}
+
 /// Peers of a NetworkPolicy: each must say something, and its CIDR must be one.
 pub fn peers(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = list_of::<k8s_openapi::api::networking::v1::NetworkPolicyPeer, 32>(generator);

@@ -9,7 +9,7 @@ use k8s_openapi::{
     apimachinery::pkg::util::intstr::IntOrString,
 };
 use relay_config::{
-    Duration, Size,
+    Cidr, Duration, Size,
     file::{LogFormat, LogLevel},
 };
 use schemars::JsonSchema;
@@ -120,9 +120,22 @@ pub enum PolicyMode {
     None,
 }
 
+/// TLS on the public port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tls {
+    /// A Secret of type kubernetes.io/tls in the same namespace, as cert-manager writes it. Its content is hot.
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_name: String,
+}
+
 /// Who may reach the pods.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = schema::rules(&[(
+    "!self.proxyProtocol || (has(self.trustedProxies) && size(self.trustedProxies) > 0)",
+    "network.proxyProtocol needs network.trustedProxies: without proxies nobody may connect",
+)])))]
 pub struct Network {
     /// Whether the operator writes a NetworkPolicy.
     pub policy: PolicyMode,
@@ -131,6 +144,12 @@ pub struct Network {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::peers")]
     pub ingress_from: Vec<NetworkPolicyPeer>,
+    /// Addresses of proxies whose X-Forwarded-For or PROXY header names the client. Hot.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::ranges::<64>")]
+    pub trusted_proxies: Vec<Cidr>,
+    /// The trusted proxies send a PROXY protocol header (v1 or v2) before everything else; nobody else may connect.
+    pub proxy_protocol: bool,
 }
 
 /// Log lines.

@@ -1,7 +1,7 @@
 //! What the operator says about a resource. Condition types and reasons are enums here and strings nowhere else.
 
 use super::schema;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -36,6 +36,28 @@ pub struct Status {
     /// The volume.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage: Option<StorageStatus>,
+    /// The lists of keys that are in force, or are about to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowlist: Option<AllowlistStatus>,
+}
+
+/// Modes and lists, as one thing: they change together or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AllowlistStatus {
+    /// SHA-256 of modes and entries in hex; empty while there never was a good list.
+    #[schemars(length(max = 64))]
+    pub hash: String,
+    /// Entries of all lists together.
+    pub entries: u64,
+    /// ConfigMaps that they come from, and one more if the spec holds some itself.
+    pub sources: u64,
+    /// Pods that have it in force, of those that serve: `1/1`.
+    #[schemars(length(max = 16))]
+    pub applied: String,
+    /// When the operator took this list for the first time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotated_at: Option<Time>,
 }
 
 /// The volume, in quantities.
@@ -70,6 +92,8 @@ pub enum ConditionType {
     Degraded,
     /// The spec and what it points at make sense.
     ConfigurationValid,
+    /// Every pod that serves has the wanted modes and lists in force.
+    AllowlistApplied,
     /// The volume is there and its data whole.
     StorageReady,
     /// The operator keeps its hands off; present only while True.
@@ -111,8 +135,16 @@ pub enum Reason {
     AsSpecified,
     /// Something that the spec names is not there.
     MissingReference,
-    /// The pods refuse the configuration.
+    /// The pods refuse the configuration or the lists.
     Rejected,
+    /// A list has a line that is no entry, or is empty or too large: the last good lists stay.
+    BadKey,
+    /// The last good lists are in force, because newer ones cannot be.
+    ListRejected,
+    /// The wanted lists are in force.
+    Applied,
+    /// The wanted lists are on their way to the pods.
+    Propagating,
     /// The spec makes sense.
     Valid,
     /// The claim waits for a volume.
@@ -129,13 +161,14 @@ pub enum Reason {
 
 impl ConditionType {
     /// All that the operator writes; others belong to others.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ready,
         Self::Reconciling,
         Self::Stalled,
         Self::Available,
         Self::Degraded,
         Self::ConfigurationValid,
+        Self::AllowlistApplied,
         Self::StorageReady,
         Self::Paused,
     ];

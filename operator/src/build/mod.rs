@@ -1,5 +1,6 @@
 //! Plan → objects: one plain function per child, no client, no clock.
 
+mod allowlist;
 mod config;
 mod disruption;
 mod identity;
@@ -9,8 +10,9 @@ mod policy;
 mod service;
 mod stateful_set;
 
+pub use allowlist::shard_names;
 pub use config::{config_text, hash};
-pub use plan::{Access, Identity, Plan, selector_text};
+pub use plan::{Access, Allowlist, Identity, Plan, Shards, selector_text};
 
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
@@ -33,6 +35,10 @@ pub enum Applied {}
 pub struct Children<Phase> {
     /// Whom the pods run as; its token is never mounted.
     pub service_account: ServiceAccount,
+    /// The lists. Before the configuration that names them.
+    pub shards: Vec<ConfigMap>,
+    /// Names of shards that are neither written nor removed.
+    pub untouched: Vec<String>,
     /// The pods' configuration file.
     pub config: ConfigMap,
     /// The public Service.
@@ -53,6 +59,8 @@ pub struct Children<Phase> {
 pub fn children(plan: &Plan) -> Children<Prepared> {
     Children {
         service_account: identity::service_account(plan),
+        shards: allowlist::config_maps(plan),
+        untouched: allowlist::untouched(plan),
         config: config::config_map(plan),
         service: service::public(plan),
         headless: service::headless(plan),

@@ -3,12 +3,16 @@
 use crate::{
     api::shared::{DeletionPolicy, PodOptions, ServiceOptions, Storage, Texts},
     names,
+    reconcile::allowlist::Rejected,
 };
 use k8s_openapi::{
     api::{core::v1::ResourceRequirements, networking::v1::NetworkPolicyPeer},
     apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference},
 };
-use relay_config::Config;
+use relay_config::{
+    Config, Lists,
+    names::{PORT_WS, PORT_WSS},
+};
 
 /// Everything that the builders need.
 #[derive(Clone, Debug)]
@@ -31,10 +35,50 @@ pub struct Plan {
     pub service: ServiceOptions,
     /// Who may reach which port; without it no policy is written.
     pub access: Option<Access>,
+    /// The modes and lists that are put into force.
+    pub allowlist: Allowlist,
+    /// The Secret with the certificate of the public port.
+    pub tls_secret: Option<String>,
     /// CPU and memory.
     pub resources: ResourceRequirements,
     /// Labels, placement and stop.
     pub pod: PodOptions,
+}
+
+impl Plan {
+    /// Name and number of the public port.
+    pub fn public_port(&self) -> (&'static str, u16) {
+        match self.tls_secret {
+            Some(_) => (names::PORT_WSS, PORT_WSS),
+            None => (names::PORT_WS, PORT_WS),
+        }
+    }
+}
+
+/// The modes and lists that are put into force.
+#[derive(Clone, Debug)]
+pub struct Allowlist {
+    /// The hash that pods have to report; empty while there never was a good list.
+    pub hash: String,
+    /// Entries of all lists, where they are known.
+    pub entries: Option<u64>,
+    /// Where the entries come from; unknown while the last good ones are kept.
+    pub sources: Option<u64>,
+    /// What becomes of the shards.
+    pub shards: Shards,
+    /// Why it is not what the spec asks for.
+    pub rejected: Vec<Rejected>,
+}
+
+/// What becomes of the shards.
+#[derive(Clone, Debug)]
+pub enum Shards {
+    /// There are none: nothing is listed.
+    None,
+    /// They hold these lists.
+    Of(Lists),
+    /// They stay as they are, whatever they hold.
+    Untouched,
 }
 
 /// Who may reach the pods. Neither list is ever empty: an empty one would mean everyone.

@@ -1,20 +1,22 @@
 //! The pod template: restricted Pod Security, probes, stop, volumes.
 
-use super::{Plan, hash};
+use super::{Plan, hash, shard_names};
 use crate::{api::shared::Texts, names};
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource,
-        HTTPGetAction, Lifecycle, LifecycleHandler, PodSecurityContext, PodSpec, PodTemplateSpec,
-        Probe, SeccompProfile, SecurityContext, SleepAction, TopologySpreadConstraint, Volume,
-        VolumeMount,
+        Capabilities, ConfigMapProjection, Container, ContainerPort, EmptyDirVolumeSource,
+        HTTPGetAction, KeyToPath, Lifecycle, LifecycleHandler, PodSecurityContext, PodSpec,
+        PodTemplateSpec, Probe, ProjectedVolumeSource, SeccompProfile, SecretVolumeSource,
+        SecurityContext, SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
+        VolumeProjection,
     },
     apimachinery::pkg::{
         api::resource::Quantity, apis::meta::v1::ObjectMeta, util::intstr::IntOrString,
     },
 };
 use relay_config::names::{
-    CONFIG_DIR, CONFIG_FILE, DATA_DIR, PATH_LIVEZ, PATH_READYZ, PORT_OPS, PORT_WS, RUNTIME_DIR,
+    CONFIG_DIR, CONFIG_FILE, DATA_DIR, PATH_LIVEZ, PATH_READYZ, PORT_OPS, RUNTIME_DIR,
+    TLS_CERTIFICATE, TLS_DIR, TLS_KEY,
 };
 
 /// The user and group of the process and its files.
@@ -70,7 +72,7 @@ fn container(plan: &Plan) -> Container {
             format!("{CONFIG_DIR}/{CONFIG_FILE}"),
         ]),
         ports: Some(vec![
-            port(names::PORT_WS, PORT_WS),
+            port(plan.public_port().0, plan.public_port().1),
             port(names::PORT_OPS, PORT_OPS),
         ]),
         resources: Some(plan.resources.clone()),
@@ -90,14 +92,22 @@ fn container(plan: &Plan) -> Container {
             }),
             ..Lifecycle::default()
         }),
-        volume_mounts: Some(vec![
-            mount(names::CLAIM, DATA_DIR, false),
-            mount("config", CONFIG_DIR, true),
-            mount("run", RUNTIME_DIR, false),
-            mount("tmp", "/tmp", false),
-        ]),
+        volume_mounts: Some(mounts(plan)),
         ..Container::default()
     }
+}
+
+fn mounts(plan: &Plan) -> Vec<VolumeMount> {
+    let mut mounts = vec![
+        mount(names::CLAIM, DATA_DIR, false),
+        mount("config", CONFIG_DIR, true),
+        mount("run", RUNTIME_DIR, false),
+        mount("tmp", "/tmp", false),
+    ];
+    if plan.tls_secret.is_some() {
+        mounts.push(mount("tls", TLS_DIR, true));
+    }
+    mounts
 }
 
 fn pod_security() -> PodSecurityContext {
@@ -136,19 +146,60 @@ fn volumes(plan: &Plan) -> Vec<Volume> {
         }),
         ..Volume::default()
     };
-    vec![
-        Volume {
-            name: "config".to_owned(),
-            config_map: Some(ConfigMapVolumeSource {
-                name: names::config(&plan.identity.name),
-                ..ConfigMapVolumeSource::default()
-            }),
-            ..Volume::default()
-        },
+    let mut volumes = vec![
+        config_volume(&plan.identity.name),
         // Lives as long as the pod: the store's run token tells a restarted process from a lost node.
         memory("run", "16Mi"),
         memory("tmp", "64Mi"),
-    ]
+    ];
+    volumes.extend(plan.tls_secret.as_deref().map(tls_volume));
+    volumes
+}
+
+/// The configuration and the shards of the lists in one volume, whose files change in one step. Shards come and go with the
+/// lists, and the template stays as it is.
+fn config_volume(name: &str) -> Volume {
+    let source = |name: String, optional| VolumeProjection {
+        config_map: Some(ConfigMapProjection {
+            name,
+            optional,
+            ..ConfigMapProjection::default()
+        }),
+        ..VolumeProjection::default()
+    };
+    let mut sources = vec![source(names::config(name), None)];
+    sources.extend(
+        shard_names(name)
+            .into_iter()
+            .map(|name| source(name, Some(true))),
+    );
+    Volume {
+        name: "config".to_owned(),
+        projected: Some(ProjectedVolumeSource {
+            sources: Some(sources),
+            ..ProjectedVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+/// Certificate and key, readable by the group of the process alone, and nothing else of the Secret.
+fn tls_volume(secret: &str) -> Volume {
+    let item = |name: &str| KeyToPath {
+        key: name.to_owned(),
+        path: name.to_owned(),
+        ..KeyToPath::default()
+    };
+    Volume {
+        name: "tls".to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(secret.to_owned()),
+            default_mode: Some(0o440),
+            items: Some(vec![item(TLS_CERTIFICATE), item(TLS_KEY)]),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
 }
 
 /// Over hosts and zones where possible; what the user says replaces it.

@@ -8,13 +8,14 @@ use k8s_openapi::{
     },
     apimachinery::pkg::util::intstr::IntOrString,
 };
-use relay_config::names::{PORT_OPS, PORT_WS};
+use relay_config::names::PORT_OPS;
 
 /// Lets in what the plan names, port by port, and lets nothing out. An empty `from` would mean everyone and is never
 /// written: a rule whose list is empty is left out, which means nobody.
 pub fn network_policy(plan: &Plan) -> Option<NetworkPolicy> {
     let access = plan.access.as_ref()?;
-    let rules = [rule(PORT_WS, &access.public), rule(PORT_OPS, &access.ops)];
+    let (_, public) = plan.public_port();
+    let rules = [rule(public, &access.public), rule(PORT_OPS, &access.ops)];
     Some(NetworkPolicy {
         metadata: plan.identity.metadata(&plan.identity.name),
         spec: Some(NetworkPolicySpec {

@@ -6,12 +6,13 @@ use k8s_openapi::{
     api::core::v1::{Service, ServicePort, ServiceSpec},
     apimachinery::pkg::util::intstr::IntOrString,
 };
-use relay_config::names::{PORT_OPS, PORT_WS};
+use relay_config::names::PORT_OPS;
 
 /// The Service that clients use.
 pub fn public(plan: &Plan) -> Service {
     let mut metadata = plan.identity.metadata(&plan.identity.name);
     metadata.annotations = Some(plan.service.annotations.clone()).filter(|map| !map.is_empty());
+    let (name, number) = plan.public_port();
     let ranges = &plan.service.load_balancer_source_ranges;
     Service {
         metadata,
@@ -19,8 +20,8 @@ pub fn public(plan: &Plan) -> Service {
             type_: Some(type_name(plan.service.type_).to_owned()),
             selector: Some(plan.identity.selector()),
             ports: Some(vec![ServicePort {
-                app_protocol: Some("kubernetes.io/ws".to_owned()),
-                ..port(names::PORT_WS, PORT_WS)
+                app_protocol: Some(format!("kubernetes.io/{name}")),
+                ..port(name, number)
             }]),
             load_balancer_source_ranges: Some(ranges.clone()).filter(|list| !list.is_empty()),
             ..ServiceSpec::default()

@@ -3,8 +3,10 @@
 mod relay;
 
 use crate::api::{
+    access::{Access, Addresses},
     shared::{
-        DeletionPolicy, Logging, Network, Operation, PodOptions, Resources, ServiceOptions, Storage,
+        DeletionPolicy, Logging, Network, Operation, PodOptions, Resources, ServiceOptions,
+        Storage, Tls,
     },
     status::Status,
 };
@@ -53,10 +55,16 @@ pub struct Common<'a> {
     pub deletion_policy: DeletionPolicy,
     /// The volume.
     pub storage: &'a Storage,
+    /// The Secret with the certificate of the public port.
+    pub tls: Option<&'a Tls>,
     /// The public Service.
     pub service: &'a ServiceOptions,
     /// Who may reach the pods.
     pub network: &'a Network,
+    /// From where clients may come.
+    pub addresses: &'a Addresses,
+    /// Who may read and write.
+    pub access: &'a Access,
     /// What one client may ask.
     pub limits: &'a Limits,
     /// Log lines.

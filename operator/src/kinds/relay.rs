@@ -18,8 +18,11 @@ impl Kind for NostrRelay {
             operation: spec.operation,
             deletion_policy: spec.deletion_policy,
             storage: &spec.storage,
+            tls: spec.tls.as_ref(),
             service: &spec.service,
             network: &spec.network,
+            addresses: &spec.addresses,
+            access: &spec.access,
             limits: &spec.limits,
             logging: &spec.logging,
             resources: &spec.resources,
@@ -33,5 +36,6 @@ impl Kind for NostrRelay {
 
     fn configure(&self, hot: &mut Hot) {
         hot.info = self.spec.info.clone();
+        hot.auth = self.spec.auth.clone();
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     build::{Applied, Children, Prepared},
     names,
 };
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Resource, ResourceExt,
     api::{DeleteParams, Patch, PatchParams},
@@ -28,6 +29,8 @@ pub async fn apply(
 ) -> Result<Children<Applied>, Error> {
     let Children {
         service_account,
+        shards,
+        untouched,
         config,
         service,
         headless,
@@ -43,6 +46,8 @@ pub async fn apply(
     };
     let applied = Children {
         service_account: write.object(service_account).await?,
+        shards: write.objects(shards).await?,
+        untouched: write.leave(untouched),
         config: write.object(config).await?,
         service: write.object(service).await?,
         headless: write.object(headless).await?,
@@ -74,6 +79,23 @@ impl Writer<'_> {
         api.patch(&name, &force, &Patch::Apply(&object))
             .await
             .map_err(Error::of("patch", format!("{} {name}", K::plural(&()))))
+    }
+
+    /// Several of one kind at once.
+    async fn objects(&mut self, maps: Vec<ConfigMap>) -> Result<Vec<ConfigMap>, Error> {
+        let mut written = Vec::with_capacity(maps.len());
+        for map in maps {
+            written.push(self.object(map).await?);
+        }
+        Ok(written)
+    }
+
+    /// ConfigMaps that are neither written nor removed.
+    fn leave(&mut self, names: Vec<String>) -> Vec<String> {
+        let kind = ConfigMap::kind(&()).into_owned();
+        let leave = names.iter().map(|name| (kind.clone(), name.clone()));
+        self.wanted.extend(leave);
+        names
     }
 
     /// Objects with our labels that nobody asks for any more. Never claims: they are not even listed.

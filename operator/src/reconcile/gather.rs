@@ -2,8 +2,12 @@
 
 use super::{
     Context,
+    allowlist::{Asked, Written},
     error::{Class, Error},
     inventory::{self, Found},
+    key_of,
+    mounts::{self, Unmounted},
+    sources,
 };
 use crate::{build::selector_text, kinds::Kind, pods};
 use k8s_openapi::api::{
@@ -29,6 +33,14 @@ pub struct Gathered {
     pub class_missing: bool,
     /// Objects that carry our labels, and others that have the names of our children.
     pub found: Vec<Found>,
+    /// What the lists of the spec and their sources come to; nothing was read without it.
+    pub asked: Option<Asked>,
+    /// What our own ConfigMaps hold; read only if what is asked for cannot be used.
+    pub written: Written,
+    /// What pods cannot mount.
+    pub unmounted: Vec<Unmounted>,
+    /// How often the pods were nudged since something newer was written.
+    pub nudges: u32,
 }
 
 /// Reads everything that the pure steps need.
@@ -41,7 +53,7 @@ pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, 
     let pods = Api::<Pod>::namespaced(client(), &namespace);
     let claims = Api::<PersistentVolumeClaim>::namespaced(client(), &namespace);
     let sets = Api::<StatefulSet>::namespaced(client(), &namespace);
-    let (pods, claims, stateful_set, class_missing, found) = tokio::try_join!(
+    let (pods, claims, stateful_set, class_missing, found, maps) = tokio::try_join!(
         async { pods.list(&ours).await.map_err(Error::of("list", "pods")) },
         async {
             let list = claims.list(&ours).await;
@@ -52,9 +64,20 @@ pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, 
             set.map_err(Error::of("get", format!("statefulsets {name}")))
         },
         class_missing(context, object),
-        inventory::look(context, K::APP, &namespace, &name),
+        inventory::look(context, object),
+        sources::read(context, object),
     )?;
+    let common = object.common();
+    let asked = Asked::of(common.access, common.addresses, &maps);
+    let written = match asked.is_good() {
+        true => Written::default(),
+        false => sources::written(context, object).await?,
+    };
     Ok(Gathered {
+        asked: Some(asked),
+        written,
+        unmounted: mounts::look(context, &pods.items).await?,
+        nudges: context.nudges.count(&key_of(object)),
         stateful_set,
         claims: claims.items,
         answers: pods::ask_all(&pods.items).await,

@@ -1,7 +1,11 @@
 //! Which objects exist that are ours or bear the name of one of ours. Pruning and the ownership rule read it.
 
-use super::{Context, error::Error};
-use crate::{build::selector_text, names};
+use super::{Context, allowlist, error::Error};
+use crate::{
+    build::{selector_text, shard_names},
+    kinds::Kind,
+    names,
+};
 use futures::future::try_join_all;
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
@@ -28,14 +32,15 @@ pub struct Found {
 }
 
 /// The kinds of all children, with the names that they have.
-fn kinds(name: &str) -> Vec<(ApiResource, Vec<String>)> {
+fn kinds(name: &str, has_lists: bool) -> Vec<(ApiResource, Vec<String>)> {
     let own = || vec![name.to_owned()];
+    let mut maps = vec![names::config(name)];
+    if has_lists {
+        maps.extend(shard_names(name));
+    }
     vec![
         (ApiResource::erase::<ServiceAccount>(&()), own()),
-        (
-            ApiResource::erase::<ConfigMap>(&()),
-            vec![names::config(name)],
-        ),
+        (ApiResource::erase::<ConfigMap>(&()), maps),
         (
             ApiResource::erase::<Service>(&()),
             vec![name.to_owned(), names::headless(name)],
@@ -48,7 +53,7 @@ fn kinds(name: &str) -> Vec<(ApiResource, Vec<String>)> {
 
 /// The interface of a kind of child, by its name.
 pub fn api(context: &Context, namespace: &str, kind: &str) -> Option<Api<DynamicObject>> {
-    let (resource, _) = kinds("")
+    let (resource, _) = kinds("", false)
         .into_iter()
         .find(|(resource, _)| resource.kind == kind)?;
     Some(Api::namespaced_with(
@@ -59,19 +64,18 @@ pub fn api(context: &Context, namespace: &str, kind: &str) -> Option<Api<Dynamic
 }
 
 /// Lists what has our labels, then looks up by name what has not: only when something is missing, or taken.
-pub async fn look(
-    context: &Context,
-    app: &str,
-    namespace: &str,
-    name: &str,
-) -> Result<Vec<Found>, Error> {
-    let selector = format!("{},{}", selector_text(app, name), names::managed());
+pub async fn look<K: Kind>(context: &Context, object: &K) -> Result<Vec<Found>, Error> {
+    let (name, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
+    let has_lists = allowlist::has_lists(object.common().access);
+    let selector = format!("{},{}", selector_text(K::APP, &name), names::managed());
     let ours = ListParams::default().labels(&selector);
-    let looks = kinds(name).into_iter().map(|(resource, wanted)| {
-        let client = context.client.clone();
-        let api = Api::<DynamicObject>::namespaced_with(client, namespace, &resource);
-        look_at(api, resource, wanted, &ours)
-    });
+    let looks = kinds(&name, has_lists)
+        .into_iter()
+        .map(|(resource, wanted)| {
+            let client = context.client.clone();
+            let api = Api::<DynamicObject>::namespaced_with(client, &namespace, &resource);
+            look_at(api, resource, wanted, &ours)
+        });
     Ok(try_join_all(looks).await?.concat())
 }
 

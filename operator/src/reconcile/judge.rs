@@ -2,11 +2,18 @@
 
 use super::{
     Outcome,
+    allowlist::Rejected,
     gather::Gathered,
+    mounts::Unmounted,
+    nudge,
     report::two_digits,
-    workload::{self, Workload},
+    standing,
+    workload::{self, Word, Workload},
 };
-use crate::api::status::{ConditionType, Reason};
+use crate::{
+    api::status::{ConditionType, Reason, Status},
+    build::Allowlist,
+};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 
@@ -47,6 +54,7 @@ pub struct Facts<'a> {
     outcome: &'a Outcome,
     workload: Workload,
     trouble: String,
+    was_ready: bool,
 }
 
 impl<'a> Facts<'a> {
@@ -58,7 +66,31 @@ impl<'a> Facts<'a> {
             outcome,
             workload,
             trouble,
+            was_ready: false,
         }
+    }
+
+    /// With what was said before: lists that change do not make a resource unready whose spec did not.
+    #[must_use]
+    pub fn after(mut self, old: &Status, generation: Option<i64>) -> Self {
+        let ready = old.condition(ConditionType::Ready);
+        self.was_ready = ready
+            .is_some_and(|ready| ready.status == "True" && ready.observed_generation == generation);
+        self
+    }
+
+    /// What is put into force instead of what was asked for, and why.
+    fn rejected(&self) -> Option<(&Allowlist, &Rejected)> {
+        let Outcome::Applied(plan, _) = self.outcome else {
+            return None;
+        };
+        Some((&plan.allowlist, plan.allowlist.rejected.first()?))
+    }
+
+    /// There never was a good list: nobody is served.
+    fn serves_nobody(&self) -> Option<&Rejected> {
+        let (allowlist, why) = self.rejected()?;
+        allowlist.hash.is_empty().then_some(why)
     }
 }
 
@@ -69,6 +101,7 @@ pub fn judge(facts: &Facts) -> Vec<Judgement> {
         available(facts),
         degraded(facts),
         configuration_valid(facts),
+        allowlist_applied(facts),
         storage_ready(facts),
     ];
     all.extend(reconciling(facts, &ready));
@@ -95,11 +128,15 @@ fn ready(facts: &Facts) -> Judgement {
             "no pod runs, and none is started until the annotation nostrfleet.io/paused is removed".to_owned(),
         ),
         _ if wanted == 0 => no(Reason::Stopped, "spec.operation is Stopped: no pod runs, the claims are kept".to_owned()),
+        _ if facts.serves_nobody().is_some() => {
+            let (allowlist, why) = facts.rejected().expect("there is a reason");
+            no(why.reason, format!("nobody is served: {}", standing::words(&allowlist.rejected)))
+        }
         _ if rolling => no(Reason::RolloutInProgress, with(format!("{ready} of {wanted} pods serve, pods are being replaced"), &facts.trouble)),
         _ if ready < wanted => no(Reason::PodsUnavailable, with(format!("{ready} of {wanted} pods serve"), &facts.trouble)),
-        Outcome::Applied(plan, _) if workload::waits_for_configuration(facts.gathered, plan) => no(
+        Outcome::Applied(plan, _) if !facts.was_ready && !workload::behind(facts.gathered, plan).is_empty() => no(
             Reason::ConfigurationPropagating,
-            "pods serve, but do not have the newest configuration yet: the kubelet brings it within 90 seconds".to_owned(),
+            "pods serve, but do not have the newest configuration yet: they are nudged until they do, which takes about a second".to_owned(),
         ),
         _ => Judgement::new(Ready, true, Reason::Serving, format!("{ready} of {wanted} pods serve")),
     }
@@ -124,14 +161,84 @@ fn reconciling(facts: &Facts, ready: &Judgement) -> Option<Judgement> {
 
 /// Present only while True, as kstatus reads it.
 fn stalled(facts: &Facts) -> Option<Judgement> {
-    match facts.outcome {
-        Outcome::Refused(refusal) => Some(Judgement::new(
+    let stalled = |reason, message: &str| {
+        Some(Judgement::new(
             ConditionType::Stalled,
             true,
-            refusal.reason,
-            refusal.message.clone(),
-        )),
-        _ => None,
+            reason,
+            message,
+        ))
+    };
+    match facts.outcome {
+        Outcome::Refused(refusal) => stalled(refusal.reason, &refusal.message),
+        _ => {
+            let why = facts.serves_nobody()?;
+            stalled(why.reason, &why.message)
+        }
+    }
+}
+
+/// Has every pod that serves the wanted modes and lists in force?
+fn allowlist_applied(facts: &Facts) -> Judgement {
+    let judge = |holds: Option<bool>, reason, message: String| {
+        Judgement::new(ConditionType::AllowlistApplied, holds, reason, message)
+    };
+    let Outcome::Applied(plan, _) = facts.outcome else {
+        let message = "nothing is written: what the pods have stays";
+        return judge(None, Reason::Pending, message.to_owned());
+    };
+    if let Some((allowlist, _)) = facts.rejected() {
+        let why = standing::words(&allowlist.rejected);
+        let what = match allowlist.hash.as_str() {
+            "" => "nobody is served until there is a good list",
+            _ => "the last good lists stay in force",
+        };
+        return judge(Some(false), Reason::Rejected, format!("{what}: {why}"));
+    }
+    let ready = facts
+        .gathered
+        .pods
+        .iter()
+        .filter(|pod| workload::is_ready(pod));
+    let names: Vec<String> = ready.map(ResourceExt::name_any).collect();
+    let words = names.iter().map(|pod| {
+        let word = workload::word(facts.gathered, pod, &plan.allowlist.hash);
+        (pod, word)
+    });
+    let (mut silent, mut others) = (None, None);
+    for (pod, word) in words {
+        match word {
+            Word::InForce => {}
+            Word::Silent => silent = Some(pod),
+            Word::Others(why) => others = Some((pod, why)),
+        }
+    }
+    match (others, silent) {
+        (Some((pod, why)), _) if !why.is_empty() && facts.gathered.nudges > nudge::PATIENCE => {
+            judge(
+                Some(false),
+                Reason::Rejected,
+                format!("{pod} keeps its last good lists: {why}"),
+            )
+        }
+        (Some((pod, _)), _) => judge(
+            Some(false),
+            Reason::Propagating,
+            format!("{pod} does not have the newest lists yet"),
+        ),
+        (None, Some(pod)) => judge(
+            None,
+            Reason::Pending,
+            format!("{pod} does not say which lists it has"),
+        ),
+        (None, None) if names.is_empty() => {
+            judge(None, Reason::Pending, "no pod serves".to_owned())
+        }
+        (None, None) => judge(
+            Some(true),
+            Reason::Applied,
+            "every pod that serves has the wanted lists in force".to_owned(),
+        ),
     }
 }
 
@@ -186,6 +293,15 @@ fn degraded(facts: &Facts) -> Judgement {
             format!("{pod} keeps its last good configuration: {why}"),
         );
     }
+    if let Some((allowlist, _)) = facts.rejected().filter(|(it, _)| !it.hash.is_empty()) {
+        let why = standing::words(&allowlist.rejected);
+        return Judgement::new(
+            Degraded,
+            true,
+            Reason::ListRejected,
+            format!("the last good lists stay in force: {why}"),
+        );
+    }
     let crowded = facts.gathered.answers.iter().find(|(_, answer)| {
         let store = &answer.store;
         store.full
@@ -234,6 +350,22 @@ fn configuration_valid(facts: &Facts) -> Judgement {
             "the StorageClass that spec.storage.storageClassName names does not exist: create it",
         );
     }
+    if let Some(missing) = facts.gathered.unmounted.first() {
+        return Judgement::new(
+            ConfigurationValid,
+            false,
+            Reason::MissingReference,
+            cannot_mount(missing, facts.outcome),
+        );
+    }
+    if let Some((allowlist, why)) = facts.rejected() {
+        return Judgement::new(
+            ConfigurationValid,
+            false,
+            why.reason,
+            standing::words(&allowlist.rejected),
+        );
+    }
     match refused_configuration(facts.gathered) {
         Some((pod, why)) => Judgement::new(
             ConfigurationValid,
@@ -247,6 +379,22 @@ fn configuration_valid(facts: &Facts) -> Judgement {
             Reason::Valid,
             "the spec makes sense",
         ),
+    }
+}
+
+/// What a pod waits for, and which field names it.
+fn cannot_mount(missing: &Unmounted, outcome: &Outcome) -> String {
+    let Unmounted { pod, object, key } = missing;
+    let secret = match outcome {
+        Outcome::Applied(plan, _) => plan.tls_secret.as_deref(),
+        _ => None,
+    };
+    let tls = secret.filter(|secret| object == "Secret" || *object == format!("Secret {secret}"));
+    let object = tls.map_or(object.clone(), |secret| format!("Secret {secret}"));
+    let named = tls.map_or("", |_| ", which spec.tls.secretName names,");
+    match key {
+        Some(key) => format!("{object}{named} has no {key}, so {pod} cannot start: add it"),
+        None => format!("{object}{named} does not exist, so {pod} cannot start: create it"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The pipeline, one resource at a time: gather → validate → build → apply → report. gather, apply and the two writes at
 //! the end talk to the cluster, the rest is pure. Nothing here sleeps, polls or waits.
 
+pub mod allowlist;
 pub mod apply;
 pub mod backoff;
 pub mod error;
@@ -8,7 +9,11 @@ pub mod gather;
 pub mod inventory;
 pub mod judge;
 mod malformed;
+pub mod mounts;
+pub mod nudge;
 pub mod report;
+pub mod sources;
+pub mod standing;
 pub mod validate;
 pub mod workload;
 
@@ -34,6 +39,8 @@ use kube::{
         events::{Event, Recorder},
     },
 };
+use nudge::Nudges;
+use sources::Readers;
 use std::{
     future::Future,
     sync::Arc,
@@ -52,6 +59,10 @@ pub struct Context {
     pub recorder: Recorder,
     /// Delays of objects that fail.
     pub backoff: Backoff,
+    /// What is on its way to pods.
+    pub nudges: Nudges,
+    /// Which resource reads which ConfigMaps.
+    pub readers: Readers,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -146,12 +157,38 @@ async fn work<K: Kind>(object: &K, context: &Context) -> Result<(Gathered, Outco
         Ok(plan) => plan,
         Err(refusal) => return Ok((gathered, Outcome::Refused(refusal))),
     };
+    let began = Instant::now();
     let children = build::children(&plan);
     let applied = Box::pin(apply::apply(context, children, &gathered)).await?;
+    Box::pin(deliver(context, &key_of(object), (&gathered, &plan), began)).await?;
     Ok((
         gathered,
         Outcome::Applied(Box::new(plan), Box::new(applied)),
     ))
+}
+
+/// Nudges the pods that have something else than what is written by now, or notes that none has.
+async fn deliver(
+    context: &Context,
+    object: &str,
+    (gathered, plan): (&Gathered, &Plan),
+    began: Instant,
+) -> Result<(), Error> {
+    let behind = workload::behind(gathered, plan);
+    if behind.is_empty() {
+        if let Some(took) = context.nudges.arrived(object, Instant::now()) {
+            tracing::info!(object, ?took, "the pods have the newest configuration");
+            context.metrics.rotated(took);
+        }
+        return Ok(());
+    }
+    let wanted = &build::hash(&build::config_text(plan))[..12];
+    if context.nudges.due(object, wanted, (began, Instant::now())) {
+        for pod in behind {
+            nudge::nudge(context, pod, wanted).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes the status if it says anything new, and tells the transitions.
@@ -175,7 +212,7 @@ async fn write_status<K: Kind>(object: &K, context: &Context, status: Status) ->
             "patch",
             format!("{}/status {name}", K::plural(&())),
         ))?;
-    let told = events::transitions(object.status(), &status);
+    let told = events::news(object.status(), &status);
     publish(context, &told, &object.object_ref(&())).await;
     Ok(())
 }
@@ -194,9 +231,14 @@ fn next_visit(gathered: &Gathered, outcome: &Outcome) -> Duration {
     let soon = match outcome {
         // Nobody tells us when somebody else's object goes.
         Outcome::Refused(refusal) if refusal.reason == Reason::NameTaken => Duration::from_secs(10),
-        Outcome::Applied(plan, _) if workload::waits_for_configuration(gathered, plan) => {
-            Duration::from_secs(5)
+        Outcome::Applied(plan, _) if !workload::behind(gathered, plan).is_empty() => {
+            match gathered.nudges {
+                0..=nudge::PATIENCE => Duration::from_millis(500),
+                _ => Duration::from_secs(5),
+            }
         }
+        // Events about mounts are not watched.
+        _ if gathered.pods.iter().any(mounts::waits) => Duration::from_secs(5),
         _ if gathered.class_missing => Duration::from_secs(30), // classes are not watched
         _ if workload::has_silent_pods(gathered) => Duration::from_secs(60),
         _ => STEADY,
@@ -230,14 +272,24 @@ fn again(error: &Error, wait: Duration) -> Action {
     }
 }
 
-/// Forgets the delays of an object that a controller looked for and did not find: it is deleted.
+/// Forgets all about an object that a controller looked for and did not find: it is deleted.
 pub fn forget_deleted<K: Kind, W: std::error::Error + 'static>(
     error: &controller::Error<Error, W>,
-    backoff: &Backoff,
+    memory: (&Backoff, &Nudges, &Readers),
 ) {
     if let controller::Error::ObjectNotFound(gone) = error {
-        backoff.forget(&words::<K>(gone.namespace.as_deref(), Some(&gone.name)));
+        let key = words::<K>(gone.namespace.as_deref(), Some(&gone.name));
+        let (backoff, nudges, readers) = memory;
+        backoff.forget(&key);
+        nudges.forget(&key);
+        readers.forget(&key);
     }
+}
+
+/// What an object is called in the operator's memory.
+pub fn key_of<K: Kind>(object: &K) -> String {
+    let meta = object.meta();
+    words::<K>(meta.namespace.as_deref(), meta.name.as_deref())
 }
 
 fn key<K: Kind>(object: &DeserializeGuard<K>) -> String {
@@ -271,7 +323,8 @@ mod tests {
         let gone = ObjectRef::<NostrRelay>::new("town").within("here").erase();
         let error: controller::Error<Error, watcher::Error> =
             controller::Error::ObjectNotFound(Box::new(gone));
-        forget_deleted::<NostrRelay, _>(&error, &backoff);
+        let (nudges, readers) = (Nudges::default(), Readers::default());
+        forget_deleted::<NostrRelay, _>(&error, (&backoff, &nudges, &readers));
         assert_eq!((fails("town"), fails("city")), (1, 2));
     }
 

@@ -6,11 +6,11 @@ use super::{
     gather::Gathered,
     judge::{self, Facts, Judgement},
     validate,
-    workload::Workload,
+    workload::{self, Word, Workload},
 };
 use crate::{
-    api::status::{ConditionType, Reason, Status, StorageStatus},
-    build::selector_text,
+    api::status::{AllowlistStatus, ConditionType, Reason, Status, StorageStatus},
+    build::{Plan, selector_text},
     kinds::Kind,
 };
 use k8s_openapi::{
@@ -32,11 +32,13 @@ pub fn report<K: Kind>(
         _ => gathered.stateful_set.as_ref(),
     };
     let workload = Workload::of(set);
-    let facts = Facts::new(gathered, outcome, workload);
     let old = object.status().cloned().unwrap_or_default();
+    let generation = object.meta().generation;
+    let facts = Facts::new(gathered, outcome, workload).after(&old, generation);
+    let conditions = conditions(judge::judge(&facts), &old, generation, now);
     Status {
         observed_generation: object.meta().generation,
-        conditions: conditions(judge::judge(&facts), &old, object.meta().generation, now),
+        conditions,
         replicas: workload.replicas,
         ready_replicas: workload.ready,
         selector: selector_text(K::APP, &object.name_any()),
@@ -50,6 +52,36 @@ pub fn report<K: Kind>(
             gathered,
             old.storage,
         )),
+        allowlist: match outcome {
+            Outcome::Applied(plan, _) => Some(allowlist(plan, gathered, old.allowlist, now)),
+            _ => old.allowlist,
+        },
+    }
+}
+
+/// The lists that are in force or on their way. What the last good ones were is known from before.
+fn allowlist(
+    plan: &Plan,
+    gathered: &Gathered,
+    old: Option<AllowlistStatus>,
+    now: Timestamp,
+) -> AllowlistStatus {
+    let (old, new) = (old.unwrap_or_default(), &plan.allowlist);
+    let in_force = gathered.pods.iter().filter(|pod| {
+        let word = workload::word(gathered, &pod.name_any(), &new.hash);
+        !new.hash.is_empty() && word == Word::InForce && workload::is_ready(pod)
+    });
+    let rotated = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+    AllowlistStatus {
+        applied: format!("{}/{}", in_force.count(), plan.replicas),
+        rotated_at: match (old.hash == new.hash, new.hash.is_empty()) {
+            (true, _) => old.rotated_at,
+            (false, true) => None,
+            (false, false) => Some(rotated),
+        },
+        hash: new.hash.clone(),
+        entries: new.entries.unwrap_or(old.entries),
+        sources: new.sources.unwrap_or(old.sources),
     }
 }
 

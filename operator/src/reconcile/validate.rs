@@ -1,6 +1,6 @@
 //! Resource and surroundings → plan, or the reason why not. Pure.
 
-use super::gather::Gathered;
+use super::{gather::Gathered, standing};
 use crate::{
     api::{
         shared::{Operation, PolicyMode, Resources},
@@ -53,17 +53,18 @@ pub fn validate<K: Kind>(
     }
     names_are_free(object, gathered)?;
     claims_fit(&common, &identity, gathered)?;
-    let url = match common.url {
-        Some(url) => url.to_owned(),
-        None => format!(
-            "ws://{}.{}.svc:{}",
-            identity.name,
-            identity.namespace,
-            pod::PORT_WS
-        ),
+    let url = match (common.url, common.tls) {
+        (Some(url), _) => url.to_owned(),
+        (None, Some(_)) => in_cluster(&identity, "wss", pod::PORT_WSS),
+        (None, None) => in_cluster(&identity, "ws", pod::PORT_WS),
     };
     let mut config = configuration::<K>(&common, &url);
     object.configure(&mut config.hot);
+    let remembered = object.status().and_then(|status| status.allowlist.as_ref());
+    let remembered = remembered.map_or("", |list| list.hash.as_str());
+    let (access, addresses, allowlist) = standing::stand(&common, gathered, remembered);
+    config.hot.access = access;
+    config.hot.addresses = addresses;
     if let Err(error) = config.check() {
         return refuse(Reason::InvalidSpec, in_the_spec(error));
     }
@@ -78,11 +79,20 @@ pub fn validate<K: Kind>(
         deletion_policy: common.deletion_policy,
         storage: common.storage.clone(),
         service: common.service.clone(),
-        access: access(&common, settings),
+        access: reach(&common, settings),
+        allowlist,
+        tls_secret: common.tls.map(|tls| tls.secret_name.clone()),
         resources: resources(common.resources, K::MEMORY),
         pod: common.pod.clone(),
         identity,
     })
+}
+
+fn in_cluster(identity: &Identity, scheme: &str, port: u16) -> String {
+    format!(
+        "{scheme}://{}.{}.svc:{port}",
+        identity.name, identity.namespace
+    )
 }
 
 /// What the pod would say about its file, in the words of the spec.
@@ -169,23 +179,31 @@ pub fn requested(claim: &PersistentVolumeClaim) -> Option<Size> {
 /// The pods' configuration without what is particular to the kind.
 fn configuration<K: Kind>(common: &Common, url: &str) -> Config {
     let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
+    let public = match common.tls {
+        Some(_) => pod::PORT_WSS,
+        None => pod::PORT_WS,
+    };
     let total = common.pod.termination_grace_period_seconds;
     let grace = (total - names::CLOSE_SECONDS - names::PRE_STOP_SECONDS).max(1);
     Config {
         version: file::VERSION,
         cold: Cold {
             role: K::ROLE,
-            listen: any(pod::PORT_WS),
+            listen: any(public),
             ops: any(pod::PORT_OPS),
             data: PathBuf::from(pod::DATA_DIR),
             runtime_dir: Some(PathBuf::from(pod::RUNTIME_DIR)),
             grace: Duration::seconds(grace.unsigned_abs()),
             log_format: common.logging.format,
-            ..Cold::default()
+            tls: common.tls.map(|_| file::Tls {
+                directory: PathBuf::from(pod::TLS_DIR),
+            }),
+            proxy_protocol: common.network.proxy_protocol,
         },
         hot: Hot {
             url: Some(url.to_owned()),
             limits: common.limits.clone(),
+            trusted_proxies: common.network.trusted_proxies.clone(),
             log_level: common.logging.level,
             storage: file::Storage {
                 size: Some(common.storage.size),
@@ -197,7 +215,7 @@ fn configuration<K: Kind>(common: &Common, url: &str) -> Config {
 }
 
 /// Who may reach which port. Both lists always name somebody.
-fn access(common: &Common, settings: &Settings) -> Option<Access> {
+fn reach(common: &Common, settings: &Settings) -> Option<Access> {
     if common.network.policy == PolicyMode::None {
         return None;
     }

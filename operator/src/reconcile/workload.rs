@@ -56,15 +56,45 @@ pub fn has_silent_pods(gathered: &Gathered) -> bool {
     gathered.pods.iter().any(silent)
 }
 
-/// Does a pod run another configuration file than the newest? Pods that refuse it are not waited for, and pods that do
-/// not say are not doubted.
-pub fn waits_for_configuration(gathered: &Gathered, plan: &Plan) -> bool {
+/// What a pod says about the modes and lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word<'a> {
+    /// Nothing.
+    Silent,
+    /// It has the wanted ones in force.
+    InForce,
+    /// It has others, and perhaps says why.
+    Others(&'a str),
+}
+
+/// What a pod says about the modes and lists with this hash.
+pub fn word<'a>(gathered: &'a Gathered, pod: &str, hash: &str) -> Word<'a> {
+    let Some(access) = gathered.answers.get(pod).map(|answer| &answer.access) else {
+        return Word::Silent;
+    };
+    match (access.hash.as_str(), access.error.as_str()) {
+        (have, _) if have == hash => Word::InForce,
+        ("", "") => Word::Silent,
+        (_, why) => Word::Others(why),
+    }
+}
+
+/// Pods that run another configuration file than the newest, or other modes and lists. A pod that refuses the file is not
+/// waited for, and one that does not say is not doubted.
+pub fn behind<'a>(gathered: &'a Gathered, plan: &Plan) -> Vec<&'a Pod> {
     let wanted = hash(&config_text(plan));
-    gathered
-        .answers
-        .values()
-        .map(|answer| &answer.configuration)
-        .any(|have| !have.hash.is_empty() && have.hash != wanted && have.error.is_empty())
+    let lists = &plan.allowlist.hash;
+    let is_behind = |pod: &&Pod| {
+        let name = pod.name_any();
+        let Some(answer) = gathered.answers.get(&name) else {
+            return false;
+        };
+        let have = &answer.configuration;
+        let file = !have.hash.is_empty() && have.hash != wanted && have.error.is_empty();
+        let others = || matches!(word(gathered, &name, lists), Word::Others(_));
+        file || (!lists.is_empty() && others())
+    };
+    gathered.pods.iter().filter(is_behind).collect()
 }
 
 /// What keeps pods from serving, in words; empty when nothing is known.

@@ -145,6 +145,36 @@ pub const CASES: &[Case] = &[
         "pod: {annotations: {a: b}}",
         "pod: {annotations: {nostrfleet.io/cold-configuration: x}}",
     ),
+    case(
+        "a source must have either",
+        "access: {write: {from: [{configMap: {name: residents}}, {selector: {matchLabels: {town/list: guests}}}]}}",
+        "access: {write: {from: [{configMap: {name: residents}, selector: {matchLabels: {a: b}}}]}}",
+    ),
+    case(
+        "a source must have either",
+        "access: {banned: {from: [{configMap: {name: bad, key: list}}]}}",
+        "access: {banned: {from: [{}]}}",
+    ),
+    case(
+        "a source must have either",
+        "addresses: {from: [{configMap: {name: bad}}]}",
+        "addresses: {from: [{}]}",
+    ),
+    case(
+        "must be an address or a range",
+        "addresses: {deny: [203.0.113.0/24, '2001:db8::1']}",
+        "addresses: {deny: [town]}",
+    ),
+    case(
+        "must be an address or a range",
+        "network: {trustedProxies: [10.0.0.0/8]}",
+        "network: {trustedProxies: [10.0.0.0/33]}",
+    ),
+    case(
+        "network.proxyProtocol needs",
+        "network: {proxyProtocol: true, trustedProxies: [10.0.0.0/8]}",
+        "network: {proxyProtocol: true}",
+    ),
 ];
 
 /// Rules about names: accepted and refused.
@@ -189,6 +219,26 @@ pub const SCHEMA_REFUSES: &[(&str, &str)] = &[
         "pod: {labels: {a: '0123456789012345678901234567890123456789012345678901234567890123'}}",
     ),
     ("spec.info.pubkey", "info: {pubkey: me}"),
+    (
+        "spec.access.write.pubkeys",
+        "access: {write: {pubkeys: [me]}}",
+    ),
+    (
+        "spec.access.write.pubkeys",
+        "access: {write: {pubkeys: ['npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptg until May']}}",
+    ),
+    ("spec.access.read.mode", "access: {read: {mode: Closed}}"),
+    ("spec.access.write.by", "access: {write: {by: Anybody}}"),
+    (
+        "spec.access.kinds.allow",
+        "access: {kinds: {allow: [some]}}",
+    ),
+    (
+        "spec.access.write.from[0].selector.matchLabels",
+        "access: {write: {from: [{selector: {matchLabels: {}}}]}}",
+    ),
+    ("spec.auth.required", "auth: {required: Sometimes}"),
+    ("spec.tls.secretName", "tls: {secretName: ''}"),
     ("spec.image", "image: ''"),
     ("spec.image", "image: 'a b'"),
 ];

@@ -1,0 +1,426 @@
+//! Sources of lists → one generation of modes and lists, or what is wrong with them; and the last good one, read back from
+//! what the cluster holds. Pure. Nothing of a line is ever repeated in a message: people paste secret keys.
+
+use crate::api::{
+    access::{Access, Addresses, ConfigMapSource, Source},
+    shared::Texts,
+    status::Reason,
+};
+use relay_config::{
+    Cidr, Config, Lists, access,
+    lists::{self, Entry, List, Modes, SHARD_BYTES, SHARDS},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Bad lines that a message names; the rest is counted.
+const NAMED: usize = 3;
+/// Ranges of addresses that the relay's file may hold.
+const RANGES: usize = 10_000;
+
+/// The ConfigMaps that a resource's sources name or select, by name.
+pub type Maps = BTreeMap<String, Map>;
+
+/// What is read of a ConfigMap.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Map {
+    /// Its labels.
+    pub labels: Texts,
+    /// Its texts by key.
+    pub values: BTreeMap<String, String>,
+}
+
+/// Why the sources cannot be put into force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// For conditions and events.
+    pub reason: Reason,
+    /// For people: source and line.
+    pub message: String,
+}
+
+/// Modes and lists as the spec and its sources say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// What they come to.
+    pub lists: Lists,
+    /// ConfigMaps that were read, and one more if the spec holds some itself.
+    pub sources: u64,
+}
+
+/// What the spec and its sources come to, each of both taken or refused by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Modes and lists.
+    pub lists: Result<Merged, Rejected>,
+    /// From where clients may come.
+    pub addresses: Result<access::Addresses, Rejected>,
+}
+
+impl Asked {
+    /// What these sources come to.
+    pub fn of(access: &Access, ranges: &Addresses, maps: &Result<Maps, Rejected>) -> Self {
+        match maps {
+            Ok(maps) => Self {
+                lists: merge(access, maps),
+                addresses: addresses(ranges, maps),
+            },
+            Err(why) => Self {
+                lists: Err(why.clone()),
+                addresses: Err(why.clone()),
+            },
+        }
+    }
+
+    /// Can all of it be put into force?
+    pub fn is_good(&self) -> bool {
+        self.lists.is_ok() && self.addresses.is_ok()
+    }
+}
+
+/// What our own ConfigMaps in the cluster hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The configuration file.
+    pub config: Option<String>,
+    /// The shards.
+    pub shards: [Option<String>; SHARDS],
+}
+
+/// One list of the spec that is asked.
+struct Part<'a> {
+    list: List,
+    field: &'static str,
+    pubkeys: &'a [String],
+    from: &'a [Source],
+}
+
+/// A text with the words that name it.
+struct Text<'a> {
+    name: String,
+    text: &'a str,
+}
+
+/// How the spec means its lists.
+pub fn modes(access: &Access) -> Modes {
+    Modes {
+        read: access.read.mode,
+        write: access.write.mode,
+        by: access.write.by,
+    }
+}
+
+/// Does the spec have lists at all? Without, neither a generation nor shards are written.
+pub fn has_lists(access: &Access) -> bool {
+    parts(access)
+        .iter()
+        .any(|part| part.list != List::Banned || !part.pubkeys.is_empty() || !part.from.is_empty())
+}
+
+/// The sources that are asked. A list whose mode is Open is not.
+pub fn sources<'a>(access: &'a Access, addresses: &'a Addresses) -> Vec<&'a Source> {
+    let lists = parts(access).into_iter().flat_map(|part| part.from);
+    lists.chain(&addresses.from).collect()
+}
+
+fn parts(access: &Access) -> Vec<Part<'_>> {
+    let Access {
+        read,
+        write,
+        banned,
+        kinds: _,
+    } = access;
+    let mut parts = vec![Part {
+        list: List::Banned,
+        field: "access.banned",
+        pubkeys: &banned.pubkeys,
+        from: &banned.from,
+    }];
+    if read.mode != access::Mode::Open {
+        parts.push(Part {
+            list: List::Read,
+            field: "access.read",
+            pubkeys: &read.pubkeys,
+            from: &read.from,
+        });
+    }
+    if write.mode != access::Mode::Open {
+        parts.push(Part {
+            list: List::Write,
+            field: "access.write",
+            pubkeys: &write.pubkeys,
+            from: &write.from,
+        });
+    }
+    parts
+}
+
+/// All sources of all lists as one, or what is wrong: what is missing first, then bad lines, then what is empty though
+/// only the listed are allowed, then what is too large.
+pub fn merge(access: &Access, maps: &Maps) -> Result<Merged, Rejected> {
+    let (mut entries, mut used, mut bad) = (Vec::new(), BTreeSet::new(), Bad::default());
+    for part in parts(access) {
+        for (index, line) in part.pubkeys.iter().enumerate() {
+            let name = || format!("spec.{}.pubkeys[{index}]", part.field);
+            let listed = bad.take(lists::line(line), name).flatten();
+            entries.extend(listed.map(|listed| entry(part.list, listed)));
+        }
+        for text in texts(part.from, part.field, maps)? {
+            for (index, line) in text.text.lines().enumerate() {
+                let name = || format!("{}, line {}", text.name, index + 1);
+                let listed = bad.take(lists::line(line), name).flatten();
+                entries.extend(listed.map(|listed| entry(part.list, listed)));
+            }
+        }
+        used.extend(part.from.iter().flat_map(|source| named(source, maps)));
+    }
+    bad.verdict("entries")?;
+    nobody_is_allowed(access, &entries)?;
+    let inline = parts(access).iter().any(|part| !part.pubkeys.is_empty());
+    let merged = Merged {
+        lists: Lists::new(modes(access), entries),
+        sources: used.len() as u64 + u64::from(inline),
+    };
+    too_large(&merged.lists)?;
+    Ok(merged)
+}
+
+fn entry(list: List, (key, until): lists::Listed) -> Entry {
+    Entry { key, list, until }
+}
+
+/// Lists that allow nobody are a mistake: an emptied file, a label with a typing error.
+fn nobody_is_allowed(access: &Access, entries: &[Entry]) -> Result<(), Rejected> {
+    for part in parts(access) {
+        let mode = match part.list {
+            List::Read => access.read.mode,
+            List::Write => access.write.mode,
+            List::Banned => continue,
+        };
+        let empty = || entries.iter().all(|entry| entry.list != part.list);
+        if mode == access::Mode::Allow && empty() {
+            return Err(Rejected {
+                reason: Reason::BadKey,
+                message: format!(
+                    "spec.{} has mode Allow and an empty list, which would allow nobody: name somebody in pubkeys or in the ConfigMaps of from",
+                    part.field
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A shard must fit into a ConfigMap.
+fn too_large(lists: &Lists) -> Result<(), Rejected> {
+    let mut bytes = [65_usize; SHARDS];
+    for entry in lists.entries() {
+        // A letter, a blank, 64 characters, the end of the line; a blank and a date.
+        bytes[entry.key.shard()] += 67 + if entry.until.is_some() { 11 } else { 0 };
+    }
+    match bytes.iter().max() {
+        Some(largest) if *largest > SHARD_BYTES => Err(Rejected {
+            reason: Reason::BadKey,
+            message: format!(
+                "the lists have {} entries, too many for eight ConfigMaps (about 120000): take some out",
+                lists.entries().len()
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The ranges of addresses of the spec and its sources, which hold ranges that may not connect.
+pub fn addresses(asked: &Addresses, maps: &Maps) -> Result<access::Addresses, Rejected> {
+    let (mut deny, mut bad) = (asked.deny.clone(), Bad::default());
+    for text in texts(&asked.from, "addresses", maps)? {
+        for (index, line) in text.text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if line.is_empty() {
+                continue;
+            }
+            let name = || format!("{}, line {}", text.name, index + 1);
+            let why = "not a range of addresses: write 203.0.113.0/24 or 2001:db8::/32";
+            deny.extend(bad.take(line.parse::<Cidr>().map_err(|_| why), name));
+        }
+    }
+    bad.verdict("ranges")?;
+    deny.sort();
+    deny.dedup();
+    if deny.len() > RANGES {
+        return Err(Rejected {
+            reason: Reason::BadKey,
+            message: format!(
+                "spec.addresses has {} ranges to deny, at most {RANGES} are possible: join neighbours",
+                deny.len()
+            ),
+        });
+    }
+    Ok(access::Addresses {
+        allow: asked.allow.clone(),
+        deny,
+    })
+}
+
+/// What is in force while there never were good addresses: nobody may connect.
+pub fn nowhere() -> access::Addresses {
+    let everywhere = ["0.0.0.0/0", "::/0"].map(|range| range.parse().expect("a range"));
+    access::Addresses {
+        allow: Vec::new(),
+        deny: everywhere.to_vec(),
+    }
+}
+
+/// Bad lines: the first few by name.
+#[derive(Default)]
+struct Bad {
+    named: Vec<String>,
+    count: usize,
+}
+
+impl Bad {
+    fn take<T, E: ToString>(&mut self, line: Result<T, E>, name: impl Fn() -> String) -> Option<T> {
+        match line {
+            Ok(good) => Some(good),
+            Err(why) => {
+                self.count += 1;
+                if self.count <= NAMED {
+                    self.named.push(format!("{}: {}", name(), why.to_string()));
+                }
+                None
+            }
+        }
+    }
+
+    fn verdict(self, what: &str) -> Result<(), Rejected> {
+        if self.count == 0 {
+            return Ok(());
+        }
+        let mut message = self.named.join("; ");
+        if self.count > NAMED {
+            message += &format!("; and {} more that are no {what}", self.count - NAMED);
+        }
+        Err(Rejected {
+            reason: Reason::BadKey,
+            message,
+        })
+    }
+}
+
+/// The names of the ConfigMaps of a source that are there.
+fn named<'a>(source: &'a Source, maps: &'a Maps) -> Vec<&'a str> {
+    let selected = |map: &Map| {
+        source
+            .selector
+            .as_ref()
+            .is_some_and(|selector| selector.selects(&map.labels))
+    };
+    match &source.config_map {
+        Some(one) => vec![one.name.as_str()],
+        None => maps
+            .iter()
+            .filter(|(_, map)| selected(map))
+            .map(|(name, _)| name.as_str())
+            .collect(),
+    }
+}
+
+/// All texts of a list's sources; a named one that is not there is missed.
+fn texts<'a>(from: &[Source], field: &str, maps: &'a Maps) -> Result<Vec<Text<'a>>, Rejected> {
+    let mut texts = Vec::new();
+    for source in from {
+        for name in named(source, maps) {
+            let Some((name, map)) = maps.get_key_value(name) else {
+                return missing(format!(
+                    "ConfigMap {name}, which spec.{field}.from names, does not exist: create it"
+                ));
+            };
+            let only = source.config_map.as_ref().and_then(key);
+            if let Some(key) = only.filter(|key| !map.values.contains_key(*key)) {
+                return missing(format!(
+                    "ConfigMap {name} has no key {key}, which spec.{field}.from names: add it"
+                ));
+            }
+            let wanted = map
+                .values
+                .iter()
+                .filter(|(key, _)| only.is_none_or(|only| only == key.as_str()));
+            texts.extend(wanted.map(|(key, text)| Text {
+                name: format!("ConfigMap {name}, key {key}"),
+                text,
+            }));
+        }
+    }
+    Ok(texts)
+}
+
+fn key(source: &ConfigMapSource) -> Option<&str> {
+    source.key.as_deref()
+}
+
+fn missing<T>(message: String) -> Result<T, Rejected> {
+    Err(Rejected {
+        reason: Reason::MissingReference,
+        message,
+    })
+}
+
+/// What was in force before, as far as the cluster still says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// All of it, and its hash computes.
+    Whole(Lists),
+    /// Only its modes and its name: somebody meddled with the files. The pods keep it by themselves.
+    Torn(Modes, String),
+    /// There never was a good one.
+    Nothing,
+}
+
+/// The last good modes and lists. `remembered` is the hash in the resource's status. What our ConfigMaps say is believed
+/// if the hash computes; that nothing is guarded, only if the status says so too.
+pub fn before(written: &Written, asked: Modes, remembered: &str) -> Before {
+    let known = written.config.as_deref().map(Config::read);
+    let access = known.and_then(Result::ok).map(|config| config.hot.access);
+    let with_modes = |modes: Modes, generation: &str| access::Access {
+        read: access::Read {
+            mode: modes.read,
+            ..access::Read::default()
+        },
+        write: access::Write {
+            mode: modes.write,
+            by: modes.by,
+            ..access::Write::default()
+        },
+        generation: Some(generation.to_owned()),
+        ..access::Access::default()
+    };
+    let whole = |access: &access::Access| Lists::whole(access, &written.shards).ok();
+    match &access {
+        Some(access) if access.generation.is_some() => {
+            if let Some(lists) = whole(access) {
+                return Before::Whole(lists);
+            }
+        }
+        Some(access) => {
+            let lists = Lists::new(Modes::of(access), Vec::new());
+            if lists.generation() == remembered {
+                return Before::Whole(lists);
+            }
+        }
+        None => {}
+    }
+    if remembered.is_empty() {
+        return Before::Nothing;
+    }
+    if let Some(lists) = whole(&with_modes(asked, remembered)) {
+        return Before::Whole(lists);
+    }
+    let named = access.filter(|access| access.generation.as_deref() == Some(remembered));
+    let modes = named.map_or(asked, |access| Modes::of(&access));
+    Before::Torn(modes, remembered.to_owned())
+}
+
+/// The last good ranges of addresses.
+pub fn addresses_before(written: &Written) -> Option<access::Addresses> {
+    let config = Config::read(written.config.as_deref()?).ok()?;
+    Some(config.hot.addresses)
+}
