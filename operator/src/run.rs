@@ -176,10 +176,10 @@ async fn control_everywhere<K: Kind>(
     stop: CancellationToken,
 ) {
     let controllers: Vec<_> = match &context.settings.watch_namespaces {
-        all if all.is_empty() => vec![controller::<K>(&context, None)],
+        all if all.is_empty() => vec![controller::<K>(context, None)],
         some => some
             .iter()
-            .map(|namespace| controller::<K>(&context, Some(namespace)))
+            .map(|namespace| controller::<K>(context, Some(namespace)))
             .collect(),
     };
     let stores: Vec<_> = controllers.iter().map(Controller::store).collect();

@@ -62,7 +62,9 @@ fn committed_definitions_are_the_generated_ones() {
 fn definitions_are_small_and_their_numbers_whole() {
     for crd in api::crds() {
         let text = api::yaml(&crd);
-        assert!(text.len() < 60_000, "{} bytes", text.len());
+        // As it is stored, in annotations of kubectl and in releases of Helm. Half of the YAML is indentation.
+        let stored = crd.to_string().len();
+        assert!(stored < 40_000, "{stored} bytes");
         let fraction = |line: &&str| line.trim_end().ends_with(".0") && line.contains("imum");
         assert_eq!(text.lines().find(fraction), None);
     }

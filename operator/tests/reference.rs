@@ -162,6 +162,7 @@ fn kind(schema: &Value) -> String {
     }
     match schema["type"].as_str() {
         Some("integer") => format!("{} to {}", schema["minimum"], schema["maximum"]),
+        Some("boolean") => "`true`, `false`".to_owned(),
         Some("array") => format!("list, at most {}", schema["maxItems"]),
         Some("object") if schema["additionalProperties"].is_object() => {
             format!("map, at most {}", schema["maxProperties"])

@@ -57,6 +57,7 @@ pub struct AllowlistStatus {
     pub applied: String,
     /// When the operator took this list for the first time.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxLength" = 64))]
     pub rotated_at: Option<Time>,
 }
 

@@ -68,6 +68,8 @@ pub struct Allowlist {
     pub shards: Shards,
     /// Why it is not what the spec asks for.
     pub rejected: Vec<Rejected>,
+    /// There never was anything good: nobody is served.
+    pub serves_nobody: bool,
 }
 
 /// What becomes of the shards.

@@ -295,13 +295,16 @@ impl Bad {
         if self.count == 0 {
             return Ok(());
         }
-        let mut message = self.named.join("; ");
+        let mut named = self.named;
         if self.count > NAMED {
-            message += &format!("; and {} more that are no {what}", self.count - NAMED);
+            named.push(format!(
+                "and {} more that are no {what}",
+                self.count - NAMED
+            ));
         }
         Err(Rejected {
             reason: Reason::BadKey,
-            message,
+            message: named.join("; "),
         })
     }
 }

@@ -69,9 +69,10 @@ pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, 
     )?;
     let common = object.common();
     let asked = Asked::of(common.access, common.addresses, &maps);
-    let written = match asked.is_good() {
-        true => Written::default(),
-        false => sources::written(context, object).await?,
+    let written = if asked.is_good() {
+        Written::default()
+    } else {
+        sources::written(context, object).await?
     };
     Ok(Gathered {
         asked: Some(asked),

@@ -2,7 +2,6 @@
 
 use super::{
     Outcome,
-    allowlist::Rejected,
     gather::Gathered,
     mounts::Unmounted,
     nudge,
@@ -10,10 +9,7 @@ use super::{
     standing,
     workload::{self, Word, Workload},
 };
-use crate::{
-    api::status::{ConditionType, Reason, Status},
-    build::Allowlist,
-};
+use crate::api::status::{ConditionType, Reason, Status};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 
@@ -57,6 +53,13 @@ pub struct Facts<'a> {
     was_ready: bool,
 }
 
+/// What stays in force instead of what was asked for.
+struct Kept {
+    reason: Reason,
+    message: String,
+    is_nothing: bool,
+}
+
 impl<'a> Facts<'a> {
     /// What a visit found.
     pub fn new(gathered: &'a Gathered, outcome: &'a Outcome, workload: Workload) -> Self {
@@ -79,18 +82,22 @@ impl<'a> Facts<'a> {
         self
     }
 
-    /// What is put into force instead of what was asked for, and why.
-    fn rejected(&self) -> Option<(&Allowlist, &Rejected)> {
+    /// Why something else is put into force than what was asked for, in one sentence.
+    fn rejected(&self) -> Option<Kept> {
         let Outcome::Applied(plan, _) = self.outcome else {
             return None;
         };
-        Some((&plan.allowlist, plan.allowlist.rejected.first()?))
+        let allowlist = &plan.allowlist;
+        Some(Kept {
+            reason: allowlist.rejected.first()?.reason,
+            message: standing::words(&allowlist.rejected),
+            is_nothing: allowlist.serves_nobody,
+        })
     }
 
     /// There never was a good list: nobody is served.
-    fn serves_nobody(&self) -> Option<&Rejected> {
-        let (allowlist, why) = self.rejected()?;
-        allowlist.hash.is_empty().then_some(why)
+    fn serves_nobody(&self) -> Option<Kept> {
+        self.rejected().filter(|kept| kept.is_nothing)
     }
 }
 
@@ -120,6 +127,9 @@ fn ready(facts: &Facts) -> Judgement {
         ..
     } = facts.workload;
     let no = |reason, message: String| Judgement::new(Ready, false, reason, message);
+    if let Some(kept) = facts.serves_nobody().filter(|_| wanted > 0) {
+        return no(kept.reason, format!("nobody is served: {}", kept.message));
+    }
     match facts.outcome {
         Outcome::Refused(refusal) => no(refusal.reason, refusal.message.clone()),
         // Nothing was applied: what the spec asks for is not what is there.
@@ -128,10 +138,6 @@ fn ready(facts: &Facts) -> Judgement {
             "no pod runs, and none is started until the annotation nostrfleet.io/paused is removed".to_owned(),
         ),
         _ if wanted == 0 => no(Reason::Stopped, "spec.operation is Stopped: no pod runs, the claims are kept".to_owned()),
-        _ if facts.serves_nobody().is_some() => {
-            let (allowlist, why) = facts.rejected().expect("there is a reason");
-            no(why.reason, format!("nobody is served: {}", standing::words(&allowlist.rejected)))
-        }
         _ if rolling => no(Reason::RolloutInProgress, with(format!("{ready} of {wanted} pods serve, pods are being replaced"), &facts.trouble)),
         _ if ready < wanted => no(Reason::PodsUnavailable, with(format!("{ready} of {wanted} pods serve"), &facts.trouble)),
         Outcome::Applied(plan, _) if !facts.was_ready && !workload::behind(facts.gathered, plan).is_empty() => no(
@@ -169,13 +175,11 @@ fn stalled(facts: &Facts) -> Option<Judgement> {
             message,
         ))
     };
-    match facts.outcome {
-        Outcome::Refused(refusal) => stalled(refusal.reason, &refusal.message),
-        _ => {
-            let why = facts.serves_nobody()?;
-            stalled(why.reason, &why.message)
-        }
+    if let Outcome::Refused(refusal) = facts.outcome {
+        return stalled(refusal.reason, &refusal.message);
     }
+    let why = facts.serves_nobody()?;
+    stalled(why.reason, &why.message)
 }
 
 /// Has every pod that serves the wanted modes and lists in force?
@@ -187,13 +191,17 @@ fn allowlist_applied(facts: &Facts) -> Judgement {
         let message = "nothing is written: what the pods have stays";
         return judge(None, Reason::Pending, message.to_owned());
     };
-    if let Some((allowlist, _)) = facts.rejected() {
-        let why = standing::words(&allowlist.rejected);
-        let what = match allowlist.hash.as_str() {
-            "" => "nobody is served until there is a good list",
-            _ => "the last good lists stay in force",
+    if let Some(kept) = facts.rejected() {
+        let what = if kept.is_nothing {
+            "nobody is served until there is a good list"
+        } else {
+            "what was last good stays in force"
         };
-        return judge(Some(false), Reason::Rejected, format!("{what}: {why}"));
+        return judge(
+            Some(false),
+            Reason::Rejected,
+            format!("{what}: {}", kept.message),
+        );
     }
     let ready = facts
         .gathered
@@ -293,13 +301,12 @@ fn degraded(facts: &Facts) -> Judgement {
             format!("{pod} keeps its last good configuration: {why}"),
         );
     }
-    if let Some((allowlist, _)) = facts.rejected().filter(|(it, _)| !it.hash.is_empty()) {
-        let why = standing::words(&allowlist.rejected);
+    if let Some(kept) = facts.rejected().filter(|kept| !kept.is_nothing) {
         return Judgement::new(
             Degraded,
             true,
             Reason::ListRejected,
-            format!("the last good lists stay in force: {why}"),
+            format!("what was last good stays in force: {}", kept.message),
         );
     }
     let crowded = facts.gathered.answers.iter().find(|(_, answer)| {
@@ -358,13 +365,8 @@ fn configuration_valid(facts: &Facts) -> Judgement {
             cannot_mount(missing, facts.outcome),
         );
     }
-    if let Some((allowlist, why)) = facts.rejected() {
-        return Judgement::new(
-            ConfigurationValid,
-            false,
-            why.reason,
-            standing::words(&allowlist.rejected),
-        );
+    if let Some(kept) = facts.rejected() {
+        return Judgement::new(ConfigurationValid, false, kept.reason, kept.message);
     }
     match refused_configuration(facts.gathered) {
         Some((pod, why)) => Judgement::new(

@@ -31,9 +31,11 @@ pub async fn look(context: &Context, pods: &[Pod]) -> Result<Vec<Unmounted>, Err
         let asked = ListParams::default().fields(&fields).limit(EVENTS);
         let list = events.list(&asked).await;
         let list = list.map_err(Error::of("list", "events"))?;
-        let messages = list.items.into_iter().filter_map(|event| event.message);
-        let found = messages.filter_map(|message| understand(&pod.name_any(), &message));
-        Ok::<_, Error>(found.last())
+        let mut found = list
+            .items
+            .into_iter()
+            .filter_map(|event| understand(&pod.name_any(), &event.message?));
+        Ok::<_, Error>(found.next_back())
     });
     Ok(try_join_all(looks).await?.into_iter().flatten().collect())
 }

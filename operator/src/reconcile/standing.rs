@@ -24,6 +24,7 @@ pub fn stand(
         rejected.push(why);
         allowlist::addresses_before(&gathered.written).unwrap_or_else(allowlist::nowhere)
     });
+    let shut = !rejected.is_empty() && addresses == allowlist::nowhere();
     let (modes, generation, mut allowlist) = match asked.lists {
         Ok(merged) => fresh(merged.lists, Some(merged.sources)),
         Err(why) => {
@@ -35,6 +36,7 @@ pub fn stand(
         }
     };
     allowlist.rejected = rejected;
+    allowlist.serves_nobody = shut || allowlist.hash.is_empty();
     let access = access::Access {
         read: access::Read {
             mode: modes.read,
@@ -59,9 +61,10 @@ fn fresh(lists: Lists, sources: Option<u64>) -> Standing {
     let (modes, hash) = (lists.modes(), lists.generation());
     let open = modes.read == access::Mode::Open && modes.write == access::Mode::Open;
     let entries = Some(lists.entries().len() as u64);
-    let (generation, shards) = match open && lists.entries().is_empty() {
-        true => (None, Shards::None),
-        false => (Some(hash.clone()), Shards::Of(lists)),
+    let (generation, shards) = if open && lists.entries().is_empty() {
+        (None, Shards::None)
+    } else {
+        (Some(hash.clone()), Shards::Of(lists))
     };
     let allowlist = Allowlist {
         hash,
@@ -69,6 +72,7 @@ fn fresh(lists: Lists, sources: Option<u64>) -> Standing {
         sources,
         shards,
         rejected: Vec::new(),
+        serves_nobody: false,
     };
     (modes, generation, allowlist)
 }
@@ -83,6 +87,7 @@ fn kept(before: Before, asked: Modes) -> Standing {
             sources: None,
             shards: Shards::Untouched,
             rejected: Vec::new(),
+            serves_nobody: false,
         };
         (modes, Some(generation), allowlist)
     };
