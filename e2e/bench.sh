@@ -1,13 +1,14 @@
 #!/bin/bash
 # usage: bench.sh [EVENTS]
-# Figures of a relay on this machine: idle connections, ingest, queries over EVENTS stored events (default 100,000), fan-out, and how long a start takes after a
+# Figures of a relay on this machine: idle connections and handshakes, in the clear and under TLS, ingest, queries over EVENTS stored events (default
+# 100,000), fan-out, and how long a start takes after a
 # clean stop, after kill -9, and without run token. FULL=1 fills the store to a million events before the starts and measures ingest once more on it (some minutes).
 # The relay runs beside its clients, so CPU per operation says more than operations per second. JSON goes to $CACHE/bench/, tables to the terminal.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/fleet.sh
 need_rust
-need_packages curl python3
+need_packages curl openssl python3
 COUNT=${1:-100000}
 MILLION=1000000
 URL=ws://127.0.0.1:18090
@@ -20,10 +21,10 @@ SERVER=""
 READY_MS=""
 trap '[ -z "$SERVER" ] || kill "$SERVER"; rm -rf "$WORK" "$TOKENS"' EXIT
 
-configure() { # many clients, all from one address
+configure() { # many clients, all from one address; as an argument: more cold keys
   cat >"$WORK/relay.yaml" <<YAML
 version: 1
-cold: {listen: "${URL#ws://}", ops: "$OPS", data: "$WORK/data", runtimeDir: "$TOKENS", grace: 1s}
+cold: {listen: "${URL#ws://}", ops: "$OPS", data: "$WORK/data", runtimeDir: "$TOKENS", grace: 1s${1:+, $1}}
 hot: {limits: {connections: 100000, connectionsPerAddress: 100000}}
 YAML
 }
@@ -72,6 +73,17 @@ store() { # what /status says of the store under this key
   curl -fs "http://$OPS/status" | python3 -c "import json, sys; print(json.load(sys.stdin)['store']['$1'])"
 }
 
+under_tls() { # with a certificate for today
+  mkdir -p "$WORK/tls"
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=bench -addext basicConstraints=CA:FALSE \
+    -addext subjectAltName=IP:127.0.0.1 -keyout "$WORK/tls/tls.key" -out "$WORK/tls/tls.crt" 2>/dev/null
+  configure "tls: {directory: \"$WORK/tls\"}"
+  fresh
+  URL=${URL/ws:/wss:} measure idle-tls idle --ca "$WORK/tls/tls.crt"
+  URL=${URL/ws:/wss:} measure handshake-tls handshake --ca "$WORK/tls/tls.crt"
+  configure
+}
+
 write_something() { # so that there is something to replay, and the view is not clean
   "$RELAY_BINARY" bench ingest --url "$URL" --connections 1 --count 1000 --seed "$1" >/dev/null 2>&1
 }
@@ -108,6 +120,8 @@ ulimit -n "$(ulimit -H -n)"
 configure
 fresh
 measure idle idle
+measure handshake handshake
+under_tls
 fresh
 measure ingest ingest
 fresh

@@ -33,7 +33,7 @@ hot:
 
 const FOOT: &str = "
 `hot.limits.messageBytes` is the one limit that an open connection keeps in part: lowered, it holds for everybody at once; raised, for connections opened afterwards.
-`hot.limits.connectionsPerAddress` counts the peer's address, IPv6 by its /64. Behind a proxy all clients share the proxy's address: raise it there.
+`hot.limits.connectionsPerAddress` counts the client's address, IPv6 by its /64; behind proxies that are no `hot.trustedProxies` all clients share the proxy's.
 
 This page is generated from the structs in `relay/config`: `UPDATE_DOCS=1 cargo test --workspace --test configuration_page` writes it, and the same test fails
 when it differs.
