@@ -1,9 +1,9 @@
 //! The chart, rendered by helm itself: equal to `config/default`, valid with every option, strict about its values, and described as it is.
 //! Needs helm, kubectl and kubeconform, which `e2e/cluster/bins.sh` builds, and no cluster.
 
-mod argocd;
 mod equal;
 mod generated;
+mod gitops;
 mod matrix;
 mod options;
 mod readme;

@@ -1,7 +1,10 @@
 //! What we give users to copy is right.
 
 use anyhow::{Context, Result, ensure};
-use nostr_fleet_e2e::{scene::scene, schema::write_schemas};
+use nostr_fleet_e2e::{
+    scene::scene,
+    schema::{write_core_schemas, write_schemas},
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -56,7 +59,7 @@ async fn the_api_server_refuses_a_sample_with_an_unknown_field() -> Result<()> {
     .await
 }
 
-/// kubeconform's word for a file, with schemas made from `crds/` alone.
+/// kubeconform's word for a file, with schemas made from `crds/` and the types of core kinds.
 fn kubeconform(file: &Path) -> Result<(bool, String)> {
     let schemas = std::env::temp_dir().join(format!("nostr-fleet-schemas-{}", std::process::id()));
     fs::create_dir_all(&schemas)?;
@@ -64,6 +67,7 @@ fn kubeconform(file: &Path) -> Result<(bool, String)> {
         write_schemas(&root().join("crds"), &schemas)? > 0,
         "no schemas"
     );
+    write_core_schemas(&schemas)?;
     let template = format!(
         "{}/{{{{.ResourceKind}}}}_{{{{.ResourceAPIVersion}}}}.json",
         schemas.display()
