@@ -148,6 +148,10 @@ impl Allowlist {
             let ms = u64::try_from(found.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(generation, entries, ms, "allowlist swapped");
             self.metrics.allowlist(Reloaded::Applied, entries);
+            self.tell(
+                String::new(),
+                "a new allowlist is in force and is being kept in the volume",
+            );
         }
         changed
     }
@@ -173,11 +177,15 @@ impl Allowlist {
         self.keep();
         let refused = self.refused.as_ref().map(|refused| &refused.error);
         let error = refused.unwrap_or(&self.volume_error).clone();
-        let rules = self.in_force.rules.load();
+        let generation = self.in_force.rules.load().generation().to_owned();
+        self.tell(generation, &error);
+    }
+
+    fn tell(&self, hash: String, error: &str) {
         self.in_force.status.store(Arc::new(AccessStatus {
-            hash: rules.generation().to_owned(),
-            entries: rules.entries(),
-            error,
+            hash,
+            entries: self.in_force.rules.load().entries(),
+            error: error.to_owned(),
         }));
     }
 

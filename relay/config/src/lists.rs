@@ -31,17 +31,41 @@ impl Key {
 
     /// `npub1…` (NIP-19) or 64 lower-case hex.
     pub fn parse(text: &str) -> Option<Self> {
-        let hex = text.len() == 64 && text.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
-        if !hex && !text.starts_with("npub1") {
-            return None;
+        if text.starts_with("npub1") {
+            return Some(Self(PublicKey::parse(text).ok()?.to_bytes()));
         }
-        Some(Self(PublicKey::parse(text).ok()?.to_bytes()))
+        Self::from_hex(text)
+    }
+
+    fn from_hex(text: &str) -> Option<Self> {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let hex: &[u8; 64] = text.as_bytes().try_into().ok()?;
+        let mut key = [0; 32];
+        for (byte, pair) in key.iter_mut().zip(hex.chunks_exact(2)) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Some(Self(key))
+    }
+
+    /// Appends 64 lower-case hex characters. Lists of 100,000 keys are written and hashed whenever they change.
+    fn push_hex(&self, text: &mut String) {
+        for byte in self.0 {
+            for digit in [byte >> 4, byte & 15] {
+                text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+            }
+        }
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let mut hex = String::with_capacity(64);
+        self.push_hex(&mut hex);
+        f.write_str(&hex)
     }
 }
 
@@ -170,10 +194,16 @@ pub struct Entry {
     pub until: Option<Day>,
 }
 
-impl fmt::Display for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.list.letter(), self.key)?;
-        self.until.map_or(Ok(()), |day| write!(f, " {day}"))
+impl Entry {
+    /// Appends its line, as it is hashed, sharded and kept.
+    pub fn push_line(&self, text: &mut String) {
+        text.push_str(self.list.letter());
+        text.push(' ');
+        self.key.push_hex(text);
+        if let Some(day) = self.until {
+            let _ = write!(text, " {day}"); // a String takes every text
+        }
+        text.push('\n');
     }
 }
 
@@ -187,7 +217,7 @@ impl FromStr for Entry {
             .into_iter()
             .find(|(_, it)| *it == letter)
             .ok_or(())?;
-        let key = Key::parse(key).filter(|_| key.len() == 64).ok_or(())?;
+        let key = Key::from_hex(key).ok_or(())?;
         let until = words.next().map(str::parse).transpose()?;
         match words.next() {
             None => Ok(Self { key, list, until }),
@@ -219,10 +249,17 @@ impl Modes {
 }
 
 /// Modes and lists: what swaps whole. Entries are sorted, and hold each key once per list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lists {
     modes: Modes,
     entries: Vec<Entry>,
+    generation: String,
+}
+
+impl Default for Lists {
+    fn default() -> Self {
+        Self::new(Modes::default(), Vec::new())
+    }
 }
 
 /// Why modes and lists cannot be taken. Nothing of them is.
@@ -268,7 +305,16 @@ impl Lists {
         let ends = |entry: &Entry| entry.until.map_or(u64::MAX, Day::begins);
         entries.sort_by_key(|entry| (entry.key, entry.list, std::cmp::Reverse(ends(entry))));
         entries.dedup_by_key(|entry| (entry.key, entry.list));
-        Self { modes, entries }
+        Self::sorted(modes, entries)
+    }
+
+    fn sorted(modes: Modes, entries: Vec<Entry>) -> Self {
+        let generation = hash(modes, &entries);
+        Self {
+            modes,
+            entries,
+            generation,
+        }
     }
 
     /// The lists that stand in the configuration itself.
@@ -301,11 +347,8 @@ impl Lists {
             let text = text.as_deref().ok_or(NotWhole::Missing(number))?;
             read_shard(number, text, wanted, &mut entries)?;
         }
-        let lists = Self {
-            modes: Modes::of(access),
-            entries,
-        };
-        if lists.generation() != wanted {
+        let lists = Self::sorted(Modes::of(access), entries);
+        if lists.generation != wanted {
             return Err(NotWhole::Hash(wanted.to_owned()));
         }
         Ok(lists)
@@ -324,30 +367,35 @@ impl Lists {
     /// SHA-256 in hex over the modes and the sorted entries with their dates: the one name of this state of affairs, in
     /// the configuration, in every shard, in `/status` and in the resource's status.
     pub fn generation(&self) -> String {
-        let Modes { read, write, by } = self.modes;
-        let mut hash = Sha256::new();
-        let mut text = format!("allowlist 1\nread {read:?}\nwrite {write:?} by {by:?}\n");
-        for entry in &self.entries {
-            let _ = writeln!(text, "{entry}");
-            hash.update(&text);
-            text.clear();
-        }
-        hash.update(&text);
-        hash.finalize().iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        self.generation.clone()
     }
 
     /// The eight shards: the generation in the first line, then an entry a line.
     pub fn shards(&self) -> [String; SHARDS] {
-        let generation = self.generation();
-        let mut shards: [String; SHARDS] = std::array::from_fn(|_| format!("{generation}\n"));
+        let first = format!("{}\n", self.generation);
+        let mut shards: [String; SHARDS] = std::array::from_fn(|_| first.clone());
         for entry in &self.entries {
-            let _ = writeln!(shards[entry.key.shard()], "{entry}");
+            entry.push_line(&mut shards[entry.key.shard()]);
         }
         shards
     }
+}
+
+fn hash(modes: Modes, entries: &[Entry]) -> String {
+    let Modes { read, write, by } = modes;
+    let mut hash = Sha256::new();
+    hash.update(format!(
+        "allowlist 1\nread {read:?}\nwrite {write:?} by {by:?}\n"
+    ));
+    let mut line = String::new();
+    for entry in entries {
+        line.clear();
+        entry.push_line(&mut line);
+        hash.update(&line);
+    }
+    let mut hex = String::with_capacity(64);
+    Key(hash.finalize().into()).push_hex(&mut hex);
+    hex
 }
 
 fn read_shard(

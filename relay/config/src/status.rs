@@ -40,7 +40,8 @@ pub struct Status {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AccessStatus {
-    /// The generation in force ([`crate::Lists::generation`]); empty while none is known and nobody is served.
+    /// The generation in force ([`crate::Lists::generation`]); empty while none is known and nobody is served, and for the
+    /// moment in which a new one is being kept in the volume: what is told here outlives the process.
     pub hash: String,
     /// Entries of all lists together.
     pub entries: u64,

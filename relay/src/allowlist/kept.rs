@@ -8,7 +8,6 @@ use relay_config::{
     lists::{Entry, Modes, SHARD_BYTES, SHARDS},
 };
 use std::{
-    fmt::Write as _,
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -106,7 +105,7 @@ fn write(lists: &Lists, generation: &str) -> String {
     let mut text = serde_json::to_string(&access).expect("modes are plain data");
     text.push('\n');
     for entry in lists.entries() {
-        let _ = writeln!(text, "{entry}");
+        entry.push_line(&mut text);
     }
     text
 }

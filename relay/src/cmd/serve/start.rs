@@ -16,7 +16,6 @@ use crate::{
         tls::Certificate,
     },
     metrics::Metrics,
-    policy::lists::Rules,
     reload::{Live, Loaded, Reached, Reloader, Source},
     role::{self, Role},
     session::{self, Parts, Peer, Shared},
@@ -25,7 +24,7 @@ use crate::{
     vitals::Vitals,
 };
 use arc_swap::ArcSwap;
-use relay_config::{Cold, Hot, Lists, file::LogFormat};
+use relay_config::{Cold, Hot, file::LogFormat};
 use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
@@ -97,20 +96,20 @@ impl Started {
 
         let store = open(&loaded, progress, Arc::clone(&ground.metrics)).await?;
         ground.vitals.opened(Box::new(store.clone()));
-        let limited = store.clone();
+        let shared = ground.shared(&store, &cold)?;
+        let (limited, judging) = (store.clone(), Arc::clone(&shared));
         let reached = Reached {
             metrics: Arc::clone(&ground.metrics),
             level,
             others: Box::new(move |hot| limit(&limited, hot)),
-            rejudge: Box::new(|| {}),
+            rejudge: Box::new(move || judging.rejudge()),
         };
         ground
             .watch(source, loaded, reached)
             .await
             .map_err(ServeError::Threads)?;
 
-        let sessions = ground.sessions(&store, &cold)?;
-        let door = ground.door(sessions, &cold);
+        let door = ground.door(sessions(shared), &cold);
         let listener = public
             .listen(BACKLOG)
             .map_err(no_port(cold.listen, "--listen"))?;
@@ -226,22 +225,19 @@ impl Ground {
         Ok(())
     }
 
-    /// What runs the upgraded connections.
-    fn sessions(&self, store: &Store, cold: &Cold) -> Result<Sessions, ServeError> {
+    /// What all upgraded connections share.
+    fn shared(&self, store: &Store, cold: &Cold) -> Result<Arc<Shared>, ServeError> {
         let parts = Parts {
             store: store.clone(),
             hot: Arc::clone(&self.live.hot),
-            rules: Arc::new(ArcSwap::from_pointee(rules(&self.live.hot.load()))),
+            rules: Arc::clone(&self.live.access.rules),
             role: role(cold.role),
             clock: Arc::new(SystemClock),
             metrics: Arc::clone(&self.metrics),
         };
         let shared = Shared::start(parts).map_err(ServeError::Threads)?;
         tokio::spawn(Arc::clone(&shared).watch_dates());
-        Ok(Arc::new(move |socket, address, drain| {
-            let peer = Peer { address };
-            Box::pin(session::run(Arc::clone(&shared), socket, peer, drain))
-        }))
+        Ok(shared)
     }
 
     fn door(&self, sessions: Sessions, cold: &Cold) -> Door {
@@ -292,12 +288,12 @@ impl Ground {
     }
 }
 
-/// The lists of the configuration itself; those that stand in files of their own are yet to be read.
-fn rules(hot: &Hot) -> Rules {
-    match Lists::inline(&hot.access) {
-        Ok(lists) if hot.access.generation.is_none() => Rules::new(&lists),
-        _ => Rules::shut(),
-    }
+/// What runs the upgraded connections.
+fn sessions(shared: Arc<Shared>) -> Sessions {
+    Arc::new(move |socket, address, drain| {
+        let peer = Peer { address };
+        Box::pin(session::run(Arc::clone(&shared), socket, peer, drain))
+    })
 }
 
 /// The only place that knows all roles.
