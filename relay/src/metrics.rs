@@ -32,6 +32,8 @@ pub enum Limited {
     HalfOpen,
     /// From where clients may come.
     Addresses,
+    /// How connections come where proxies bring them.
+    Proxy,
     /// Subscriptions of one connection.
     Subscriptions,
 }
@@ -44,6 +46,7 @@ impl Limited {
             Self::ConnectionsPerAddress => "connections_per_address",
             Self::HalfOpen => "half_open",
             Self::Addresses => "addresses",
+            Self::Proxy => "proxy",
             Self::Subscriptions => "subscriptions",
         }
     }

@@ -6,7 +6,10 @@ mod common;
 use common::{Front, ask, body, certificates::Ca, process::Relay, upgrade_request};
 use futures::{SinkExt, StreamExt};
 use nostr_fleet_relay::client::Client;
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -138,6 +141,33 @@ fn a_proxy_header_before_tls_is_read_to_its_last_byte() {
 }
 
 #[test]
+fn one_deadline_covers_header_handshake_and_request() {
+    let ca = Ca::new("town");
+    let dir = tempfile::tempdir().unwrap();
+    ca.pair().write(dir.path());
+    let tls = dir.path().to_str().unwrap();
+    let front = Front::start(
+        &PROXIED.replace("cold: {", &format!("cold: {{tls: {{directory: {tls:?}}}, ")),
+    );
+    front.block_on(async {
+        let begin = Instant::now();
+        let mut stream = from("127.0.0.1", front.address).await;
+        tokio::time::sleep(front.deadline / 2).await;
+        stream.write_all(V1).await.unwrap();
+        tokio::time::sleep(front.deadline / 4).await;
+        stream.write_all(b"\x16\x03\x01\x02\x00").await.unwrap(); // the start of a ClientHello
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+        let took = begin.elapsed();
+        assert!(rest.is_empty() && took >= front.deadline, "after {took:?}");
+        assert!(
+            took < front.deadline * 17 / 10,
+            "a deadline for each: {took:?}"
+        );
+    });
+}
+
+#[test]
 fn who_is_no_trusted_proxy_or_sends_no_header_is_closed_without_a_word() {
     let front = Front::start(PROXIED);
     let get = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -152,7 +182,7 @@ fn who_is_no_trusted_proxy_or_sends_no_header_is_closed_without_a_word() {
         let mut huge = v2(0x21, 0x11, &[0; 4097]);
         huge.extend(get);
         assert_eq!(answer(&front, "127.0.0.1", &[&huge]).await, "");
-        let begin = std::time::Instant::now();
+        let begin = Instant::now();
         assert_eq!(
             answer(&front, "127.0.0.1", &[&V1[..20]]).await,
             "",
@@ -268,4 +298,7 @@ fn the_ops_port_asks_for_no_header_and_judges_no_address() {
     );
     assert!(relay.ops("/readyz").starts_with("HTTP/1.1 200"));
     assert_eq!(ask(relay.public, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), "");
+    let counted = "nostr_relay_rate_limit_hits_total{type=\"proxy\"} 1";
+    assert!(relay.ops("/metrics").contains(counted));
+    assert!(relay.log().contains("limit=\"proxy\""), "{}", relay.log());
 }

@@ -6,7 +6,7 @@ use super::{
     peer_addr, proxy, reply,
     tls::Certificate,
 };
-use crate::{stream::Stream, telemetry::Seldom};
+use crate::{metrics::Limited, stream::Stream, telemetry::Seldom};
 use futures::{
     TryFutureExt,
     future::{Either, ready},
@@ -89,7 +89,7 @@ impl Door {
     fn welcome(&self, stream: TcpStream, from: SocketAddr) {
         let peer = from.ip().to_canonical();
         if self.proxy_protocol && !peer_addr::is_trusted(peer, &self.gate.hot().trusted_proxies) {
-            return;
+            return self.gate.refuse(Limited::Proxy);
         }
         let Some(half_open) = self.gate.accept(peer) else {
             return;
@@ -119,7 +119,8 @@ impl Door {
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
         let mut from = Origin::Connection(peer);
         if self.proxy_protocol {
-            let named = proxy::client(&mut stream).await?;
+            let named = proxy::client(&mut stream).await;
+            let named = named.inspect_err(|_| self.gate.refuse(Limited::Proxy))?;
             from = Origin::Known(named.unwrap_or(peer));
             if let Some(client) = named {
                 half_open.belongs_to(client);

@@ -190,7 +190,8 @@ impl Gate {
         })
     }
 
-    fn refuse(&self, limit: Limited) {
+    /// Counts a refusal, and says so now and then.
+    pub(super) fn refuse(&self, limit: Limited) {
         self.metrics.limited(limit);
         if self.line.is_due() {
             let limit = limit.as_str();
