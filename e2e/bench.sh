@@ -32,7 +32,7 @@ YAML
 serve() { # until it is ready, a minute at most; READY_MS says how long that took
   local began
   began=$(date +%s%N)
-  "$RELAY_BINARY" serve --config "$WORK/relay.yaml" 2>>"$WORK/log" &
+  "$RELAY_BINARY" serve --config "$WORK/relay.yaml" >>"$WORK/log" 2>&1 &
   SERVER=$!
   until curl -fs "http://$OPS/readyz" >/dev/null; do
     READY_MS=$((($(date +%s%N) - began) / 1000000))
