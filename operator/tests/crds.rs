@@ -7,7 +7,6 @@ mod common;
 use common::{
     repository,
     rules::{CASES, NAMES, object},
-    yaml,
 };
 use kube::core::cel::Validator;
 use nostr_fleet_operator::api::{self, NostrRelay};
