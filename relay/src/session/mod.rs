@@ -174,8 +174,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.read_letters()?;
         let more_frames = self.read_frames(cx)?;
         self.take_turns();
-        self.take_deliveries(now)?;
         self.keep_to_rights();
+        self.take_deliveries(now)?;
         self.write_frames(cx, now)?;
         let answered = self.publisher.start(cx, &self.shared, &self.mailbox);
         let found = self.subscriptions.start_slices(&mut self.outbox);
@@ -243,8 +243,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    /// Before anything is sent: are the rights those under which it was read? Whoever lost the right to read keeps its
-    /// connection, and nothing that waits for it. What was given to the socket before cannot be taken back.
+    /// Before anything is sent: are the rights still those under which it was read? Whoever lost the right to read keeps its
+    /// connection, and nothing that waits for it; also before a full outbox counts as slow reading. What was given to the
+    /// socket before cannot be taken back: its buffer, and one frame that did not fit any more.
     fn keep_to_rights(&mut self) {
         let generation = self.shared.roll.generation();
         if self.generation == generation {
@@ -271,6 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// Gives the socket what it takes, and flushes once.
     fn write_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Ending> {
+        self.keep_to_rights();
         let waiting = self.outbox.live_bytes();
         let flows = self.feed(cx, now)?;
         if waiting > 0 {
