@@ -7,7 +7,10 @@ mod support;
 
 use nostr_fleet_relay::{clock::ManualClock, session::Pace, sign::Signer};
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use support::*;
 
 /// A `hot` section in which only these authors may read.
@@ -313,4 +316,50 @@ async fn a_goodbye_tells_those_who_lost_their_rights_nothing_else() {
     assert_eq!(close.unwrap().reason.as_str(), "shutting down");
     let closed: Value = serde_json::from_str(&texts[0]).unwrap();
     assert_eq!((texts.len(), &closed[1]), (1, &json!("s")));
+}
+
+/// Half of the clients may read, then the other half, thirty times: nobody is dropped, and each side gets its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_connections_live_through_thirty_rotations() {
+    let relay = TestRelay::configured(&readers(&[0]));
+    let mut publisher = relay.connect().await;
+    let mut sides = [Vec::new(), Vec::new()];
+    for number in 0..200 {
+        let side = number % 2;
+        sides[side].push(relay.connect_as(&[side as u64]).await);
+    }
+    for client in &mut sides[0] {
+        client.stored("s", r#"{"limit":0}"#).await;
+    }
+    let mut took = Vec::new();
+    for rotation in 0..30 {
+        let (goes, comes) = (rotation % 2, (rotation + 1) % 2);
+        let begin = Instant::now();
+        relay.swap(&readers(&[comes as u64]));
+        for client in &mut sides[goes] {
+            let closed = client.hear().await;
+            assert!(is_closed(&closed, "s", "restricted"), "{closed}");
+        }
+        took.push(begin.elapsed());
+        for client in &mut sides[comes] {
+            client.stored("s", r#"{"limit":0}"#).await;
+        }
+        let event = note(9, &rotation.to_string());
+        assert!(publisher.publish(&event).await.0);
+        for client in &mut sides[comes] {
+            assert_eq!(
+                client.hear_text().await,
+                format!(r#"["EVENT","s",{event}]"#)
+            );
+        }
+    }
+    took.sort();
+    println!(
+        "from swap to the last of 100 CLOSED: p50 {:?}, worst {:?}",
+        took[15], took[29]
+    );
+    for client in sides.iter_mut().flatten() {
+        client.say("ping").await;
+        assert_eq!(client.hear_text().await, "pong");
+    }
 }

@@ -166,3 +166,68 @@ impl WriteRights {
         !same_hot || !Arc::ptr_eq(&self.rules, &shared.rules.load())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::SystemClock,
+        metrics::Metrics,
+        role::Relay,
+        session::Parts,
+        store::{Options, Store},
+    };
+    use arc_swap::ArcSwap;
+    use futures::task::noop_waker;
+    use relay_config::{Config, Lists};
+    use std::time::Instant;
+
+    fn shared(dir: &std::path::Path) -> Arc<Shared> {
+        let parts = Parts {
+            store: Store::open(Options::new(dir.join("data"), dir)).unwrap(),
+            hot: Arc::default(),
+            rules: Arc::new(ArcSwap::from_pointee(Rules::open())),
+            role: Arc::new(Relay),
+            clock: Arc::new(SystemClock),
+            metrics: Arc::new(Metrics::new()),
+        };
+        Shared::start(parts).unwrap()
+    }
+
+    fn only(key: &PublicKey) -> Arc<Rules> {
+        let yaml =
+            format!("version: 1\nhot: {{access: {{read: {{mode: Allow, pubkeys: ['{key}']}}}}}}\n");
+        let config = Config::read(&yaml).unwrap();
+        Arc::new(Rules::new(&Lists::inline(&config.hot.access).unwrap()))
+    }
+
+    fn session(shared: &Arc<Shared>, key: PublicKey) -> (Enrolled, Arc<Recipient>) {
+        let recipient = Arc::new(Recipient::new(Arc::new(Relay)));
+        recipient.prove(key);
+        recipient.register(&noop_waker());
+        let enrolled = Enrolled::new(Arc::clone(shared), Arc::clone(&recipient));
+        (enrolled, recipient)
+    }
+
+    #[test]
+    fn a_swap_is_cheap_for_thousands_of_idle_sessions() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = shared(dir.path());
+        let (key, other) = (PublicKey::new([1; 32]), PublicKey::new([2; 32]));
+        let open: Vec<_> = (0..10_000)
+            .map(|number| session(&shared, if number % 2 == 0 { key } else { other }))
+            .collect();
+        let generation = shared.roll.generation();
+        shared.rules.store(only(&key));
+        let begin = Instant::now();
+        shared.rejudge();
+        let took = begin.elapsed();
+        println!("10,000 sessions judged in {took:?}");
+        assert!(took < Duration::from_millis(500), "{took:?}");
+        assert_eq!(shared.roll.generation(), generation + 1);
+        assert!(shared.may_read(&open[0].1.keys()).is_ok());
+        assert!(shared.may_read(&open[1].1.keys()).is_err());
+        drop(open);
+        assert!(shared.roll.recipients().is_empty(), "who left is forgotten");
+    }
+}
