@@ -140,7 +140,7 @@ pub enum LogLevel {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Hot {
-    /// What clients type: `ws://` or `wss://`, host, optional port and path. NIP-62 requests name it.
+    /// What clients type: `ws://` or `wss://`, host, optional port and path. Logins (NIP-42) and requests to vanish (NIP-62) name it.
     pub url: Option<String>,
     /// The relay information document's texts (NIP-11).
     pub info: Info,
