@@ -197,6 +197,17 @@ impl World {
             }
             Step::Publish(author, kind, to) => self.publish(*author, *kind, *to).await,
         }
+        self.settle().await;
+    }
+
+    /// Waits until everybody heard of what ended: rights that come back before that were never lost.
+    async fn settle(&mut self) {
+        for (client, model) in &mut self.clients {
+            while model.heard_closed < model.closed {
+                let message = client.hear().await;
+                model.take(&message);
+            }
+        }
     }
 
     async fn publish(&mut self, author: u64, kind: u16, to: u64) {
