@@ -12,6 +12,7 @@ mod faults;
 mod fleet;
 mod leader;
 mod lifecycle;
+mod lists;
 mod operator;
 mod rights;
 mod scope;
