@@ -10,8 +10,8 @@ use crate::{
     names,
     reconcile::{
         self, Context,
-        backoff::{Backoff, WatchBackoff},
-        nudge::Nudges,
+        backoff::WatchBackoff,
+        memory::Memory,
         sources::{self, ConfigMapMeta, Readers},
     },
     settings::Settings,
@@ -127,9 +127,7 @@ pub async fn operate(
         recorder: Recorder::new(client.clone(), Reporter::from(names::MANAGER)),
         client,
         settings,
-        backoff: Backoff::default(),
-        nudges: Nudges::default(),
-        readers: Readers::default(),
+        memory: Memory::default(),
         metrics,
     });
     control_everywhere::<NostrRelay>(&context, &health, stop).await;
@@ -218,8 +216,7 @@ async fn control<K: Kind>(
         )
         .for_each(|visit| async {
             if let Err(why) = visit {
-                let memory = (&context.backoff, &context.nudges, &context.readers);
-                reconcile::forget_deleted::<K, _>(&why, memory);
+                reconcile::forget_deleted::<K, _>(&why, &context.memory);
                 tracing::debug!(%why, "a visit or a watch failed");
             }
         });
@@ -266,7 +263,7 @@ fn controller<K: Kind>(
         .watches(
             api::<ConfigMapMeta>(client, namespace),
             theirs,
-            move |map| readers::<K>(&resources, &context.readers, &map),
+            move |map| readers::<K>(&resources, &context.memory.readers, &map),
         )
 }
 

@@ -303,6 +303,7 @@ fn an_object_of_somebody_else_is_not_taken_over() {
         found: vec![Found {
             kind: "Service".to_owned(),
             name: "town".to_owned(),
+            version: "1".to_owned(),
             labelled,
             controller: controller.map(str::to_owned),
         }],

@@ -1,6 +1,11 @@
 //! Writes the children in order, then removes what is no longer wanted. One field manager, always with force.
 
-use super::{Context, error::Error, gather::Gathered, inventory};
+use super::{
+    Context,
+    error::Error,
+    gather::Gathered,
+    inventory::{self, Found},
+};
 use crate::{
     build::{Applied, Children, Prepared},
     names,
@@ -12,7 +17,7 @@ use kube::{
     core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{fmt::Debug, marker::PhantomData};
+use std::{collections::BTreeMap, fmt::Debug, marker::PhantomData};
 
 /// Writes one resource's children into their namespace.
 pub struct Writer<'a> {
@@ -46,7 +51,7 @@ pub async fn apply(
     };
     let applied = Children {
         service_account: write.object(service_account).await?,
-        shards: write.objects(shards).await?,
+        shards: write.shards(shards, &gathered.found).await?,
         untouched: write.leave(untouched),
         config: write.object(config).await?,
         service: write.object(service).await?,
@@ -72,21 +77,52 @@ impl Writer<'_> {
             + Serialize
             + DeserializeOwned,
     {
+        self.wanted
+            .push((K::kind(&()).into_owned(), object.name_any()));
+        self.write(&object).await
+    }
+
+    async fn write<K>(&self, object: &K) -> Result<K, Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + Serialize
+            + DeserializeOwned,
+    {
         let name = object.name_any();
         let api = Api::<K>::namespaced(self.context.client.clone(), &self.namespace);
         let force = PatchParams::apply(names::MANAGER).force();
-        self.wanted.push((K::kind(&()).into_owned(), name.clone()));
-        api.patch(&name, &force, &Patch::Apply(&object))
+        api.patch(&name, &force, &Patch::Apply(object))
             .await
             .map_err(Error::of("patch", format!("{} {name}", K::plural(&()))))
     }
 
-    /// Several of one kind at once.
-    async fn objects(&mut self, maps: Vec<ConfigMap>) -> Result<Vec<ConfigMap>, Error> {
-        let mut written = Vec::with_capacity(maps.len());
-        for map in maps {
-            written.push(self.object(map).await?);
+    /// The shards of the lists, at once: they hold only together. Those that hold already what they should are left out.
+    async fn shards(
+        &mut self,
+        shards: Vec<ConfigMap>,
+        found: &[Found],
+    ) -> Result<Vec<ConfigMap>, Error> {
+        let kind = ConfigMap::kind(&()).into_owned();
+        let names = shards.iter().map(|shard| (kind.clone(), shard.name_any()));
+        self.wanted.extend(names);
+        let writes = shards.into_iter().map(|shard| self.shard(shard, found));
+        futures::future::try_join_all(writes).await
+    }
+
+    async fn shard(&self, shard: ConfigMap, found: &[Found]) -> Result<ConfigMap, Error> {
+        let (name, object, content) = (shard.name_any(), owner(&shard), content(&shard));
+        let there = found
+            .iter()
+            .find(|there| there.kind == ConfigMap::kind(&()) && there.name == name);
+        let shelf = &self.context.memory.shelf;
+        if there.is_some_and(|it| shelf.holds(&object, &name, (&content, &it.version))) {
+            return Ok(shard);
         }
+        let written = self.write(&shard).await?;
+        let version = written.resource_version().unwrap_or_default();
+        shelf.put(&object, &name, (&content, version));
         Ok(written)
     }
 
@@ -127,4 +163,23 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+/// The resource of a child, as the operator's memory calls it.
+fn owner(child: &ConfigMap) -> String {
+    let owner = child.metadata.owner_references.iter().flatten().next();
+    let (kind, name) = owner.map_or(("", ""), |it| (it.kind.as_str(), it.name.as_str()));
+    super::memory::called(kind, child.metadata.namespace.as_deref(), Some(name))
+}
+
+/// What tells a shard from others of its name: whose it is, and the generation in its first line.
+fn content(shard: &ConfigMap) -> String {
+    let owner = shard.metadata.owner_references.iter().flatten().next();
+    let text = shard.data.iter().flat_map(BTreeMap::values).next();
+    let generation = text.and_then(|text| text.lines().next());
+    format!(
+        "{} {}",
+        owner.map_or("", |owner| &owner.uid),
+        generation.unwrap_or_default()
+    )
 }

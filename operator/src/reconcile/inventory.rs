@@ -25,6 +25,8 @@ pub struct Found {
     pub kind: String,
     /// Its name.
     pub name: String,
+    /// Its version.
+    pub version: String,
     /// Has it our labels?
     pub labelled: bool,
     /// Who controls it.
@@ -113,6 +115,7 @@ fn of(resource: &ApiResource, metadata: &ObjectMeta, labelled: bool) -> Found {
     Found {
         kind: resource.kind.clone(),
         name: metadata.name.clone().unwrap_or_default(),
+        version: metadata.resource_version.clone().unwrap_or_default(),
         labelled,
         controller,
     }

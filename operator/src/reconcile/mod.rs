@@ -9,9 +9,11 @@ pub mod gather;
 pub mod inventory;
 pub mod judge;
 mod malformed;
+pub mod memory;
 pub mod mounts;
 pub mod nudge;
 pub mod report;
+pub mod shelf;
 pub mod sources;
 pub mod standing;
 pub mod validate;
@@ -26,7 +28,7 @@ use crate::{
     names,
     settings::Settings,
 };
-use backoff::{Backoff, spread};
+use backoff::spread;
 use error::{Class, Error};
 use gather::Gathered;
 use k8s_openapi::{api::core::v1::ObjectReference, jiff::Timestamp};
@@ -39,8 +41,7 @@ use kube::{
         events::{Event, Recorder},
     },
 };
-use nudge::Nudges;
-use sources::Readers;
+use memory::Memory;
 use std::{
     future::Future,
     sync::Arc,
@@ -57,12 +58,8 @@ pub struct Context {
     pub settings: Settings,
     /// Writes events.
     pub recorder: Recorder,
-    /// Delays of objects that fail.
-    pub backoff: Backoff,
-    /// What is on its way to pods.
-    pub nudges: Nudges,
-    /// Which resource reads which ConfigMaps.
-    pub readers: Readers,
+    /// What is remembered from visit to visit.
+    pub memory: Memory,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -101,9 +98,9 @@ pub async fn reconcile<K: Kind>(
     let failure = result.as_ref().err().map(Error::class);
     context.metrics.visited(K::APP, failure, started.elapsed());
     if result.is_ok() {
-        context.backoff.forget(&key(object.as_ref()));
+        context.memory.backoff.forget(&key(object.as_ref()));
     }
-    context.metrics.retrying(context.backoff.failing());
+    context.metrics.retrying(context.memory.backoff.failing());
     result
 }
 
@@ -176,14 +173,18 @@ async fn deliver(
 ) -> Result<(), Error> {
     let behind = workload::behind(gathered, plan);
     if behind.is_empty() {
-        if let Some(took) = context.nudges.arrived(object, Instant::now()) {
+        if let Some(took) = context.memory.nudges.arrived(object, Instant::now()) {
             tracing::info!(object, ?took, "the pods have the newest configuration");
             context.metrics.rotated(took);
         }
         return Ok(());
     }
     let wanted = &build::hash(&build::config_text(plan))[..12];
-    if context.nudges.due(object, wanted, (began, Instant::now())) {
+    if context
+        .memory
+        .nudges
+        .due(object, wanted, (began, Instant::now()))
+    {
         for pod in behind {
             nudge::nudge(context, pod, wanted).await?;
         }
@@ -253,8 +254,11 @@ pub fn after_failure<K: Kind>(
     context: &Context,
 ) -> Action {
     let key = key(object);
-    let wait = context.backoff.failed(&key, error.class(), rand::random());
-    context.metrics.retrying(context.backoff.failing());
+    let wait = context
+        .memory
+        .backoff
+        .failed(&key, error.class(), rand::random());
+    context.metrics.retrying(context.memory.backoff.failing());
     let wait = error.retry_after().map_or(wait, |asked| asked.max(wait));
     if error.class() == Class::Conflict {
         tracing::debug!(object = key, %error, ?wait, "again");
@@ -275,14 +279,10 @@ fn again(error: &Error, wait: Duration) -> Action {
 /// Forgets all about an object that a controller looked for and did not find: it is deleted.
 pub fn forget_deleted<K: Kind, W: std::error::Error + 'static>(
     error: &controller::Error<Error, W>,
-    memory: (&Backoff, &Nudges, &Readers),
+    memory: &Memory,
 ) {
     if let controller::Error::ObjectNotFound(gone) = error {
-        let key = words::<K>(gone.namespace.as_deref(), Some(&gone.name));
-        let (backoff, nudges, readers) = memory;
-        backoff.forget(&key);
-        nudges.forget(&key);
-        readers.forget(&key);
+        memory.forget(&words::<K>(gone.namespace.as_deref(), Some(&gone.name)));
     }
 }
 
@@ -298,12 +298,7 @@ fn key<K: Kind>(object: &DeserializeGuard<K>) -> String {
 }
 
 fn words<K: Kind>(namespace: Option<&str>, name: Option<&str>) -> String {
-    format!(
-        "{} {}/{}",
-        K::kind(&()),
-        namespace.unwrap_or_default(),
-        name.unwrap_or_default()
-    )
+    memory::called(&K::kind(&()), namespace, name)
 }
 
 #[cfg(test)]
@@ -314,17 +309,16 @@ mod tests {
 
     #[test]
     fn a_deleted_object_s_delays_are_forgotten_and_its_neighbour_s_are_not() {
-        let backoff = Backoff::default();
+        let memory = Memory::default();
         let fails = |name: &str| {
             let key = words::<NostrRelay>(Some("here"), Some(name));
-            backoff.failed(&key, Class::Transient, 0.5).as_secs()
+            memory.backoff.failed(&key, Class::Transient, 0.5).as_secs()
         };
         assert_eq!((fails("town"), fails("town"), fails("city")), (1, 2, 1));
         let gone = ObjectRef::<NostrRelay>::new("town").within("here").erase();
         let error: controller::Error<Error, watcher::Error> =
             controller::Error::ObjectNotFound(Box::new(gone));
-        let (nudges, readers) = (Nudges::default(), Readers::default());
-        forget_deleted::<NostrRelay, _>(&error, (&backoff, &nudges, &readers));
+        forget_deleted::<NostrRelay, _>(&error, &memory);
         assert_eq!((fails("town"), fails("city")), (1, 2));
     }
 

@@ -107,7 +107,10 @@ pub async fn read<K: Kind>(context: &Context, object: &K) -> Result<Result<Maps,
     let selected = selected.into_iter().flat_map(|list| list.items);
     let maps = named.into_iter().flatten().chain(selected.filter(theirs));
     let maps: Maps = maps.map(texts).collect();
-    context.readers.remember(&super::key_of(object), &maps);
+    context
+        .memory
+        .readers
+        .remember(&super::key_of(object), &maps);
     Ok(Ok(maps))
 }
 
