@@ -9,6 +9,9 @@
 //! changed conditions into events, [`settings`] is what the operator was started with, [`names`] holds every name, label
 //! and annotation key.
 //!
+//! Lists of keys come from ConfigMaps of users: `reconcile::{sources, allowlist, standing}` merge them or keep the last
+//! good ones, `reconcile::nudge` sees to it that pods have them in a second.
+//!
 //! Rules: a refusal applies nothing; everything is applied every time, with server-side apply; nothing waits inside a
 //! visit; no Secret is ever read.
 
