@@ -26,7 +26,7 @@ use nostr_fleet_operator::{
 use proptest::prelude::*;
 use relay_config::{
     Config, Lists,
-    lists::{List, SHARDS},
+    lists::{Entry, List, SHARDS},
     names::CONFIG_FILE,
 };
 use std::{collections::BTreeMap, marker::PhantomData};
@@ -56,10 +56,12 @@ fn merge(spec: &str, sources: &str) -> Result<Merged, Rejected> {
 }
 
 fn listed(merged: &Merged) -> Vec<String> {
-    let entries = merged.lists.entries().iter();
-    entries
-        .map(|entry| format!("{:?} {entry}", entry.list))
-        .collect()
+    let line = |entry: &Entry| {
+        let mut line = format!("{:?} ", entry.list);
+        entry.push_line(&mut line);
+        line.trim_end().to_owned()
+    };
+    merged.lists.entries().iter().map(line).collect()
 }
 
 #[test]
