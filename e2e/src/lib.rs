@@ -5,22 +5,32 @@
 //! - [`objects`]: apply YAML, read objects, wait for conditions
 //! - [`pods`]: find, kill, delete, read logs
 //! - [`relay`]: one `NostrRelay` and the way to its socket
-//! - [`socket`]: a WebSocket client that speaks NIP-01
+//! - [`status`]: what a resource's status says, and what its pod says
+//! - [`socket`]: a WebSocket client that speaks NIP-01 and NIP-42
+//! - [`lists`]: lists of keys in ConfigMaps, and the hash that they must get
+//! - [`club`]: a relay for members only, and its visitors
+//! - [`operator`]: the installed operator, when a test needs it gone
+//! - [`figures`]: what a suite measures and prints
 //! - [`probe`]: can this pod reach that port? Asked from pods of ours and from inside a relay's own pod
 //! - [`events`]: signed events, and the file that `EVENTS` names
 //! - [`schema`]: JSON schemas of CRDs and of core kinds, for kubeconform
 //!
 //! The binary `probe` is what probing pods run: images here have no shell.
 
+pub mod club;
 pub mod cluster;
 pub mod events;
+pub mod figures;
+pub mod lists;
 pub mod objects;
+pub mod operator;
 pub mod pods;
 pub mod probe;
 pub mod relay;
 pub mod scene;
 pub mod schema;
 pub mod socket;
+pub mod status;
 
 /// Says that a test is left out and why. Past libtest, which keeps what passing tests print to itself.
 pub fn left_out(why: &str) {

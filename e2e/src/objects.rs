@@ -114,6 +114,24 @@ fn is_true(object: &DynamicObject, condition: &str) -> bool {
 pub async fn eventually<T>(
     what: &str,
     within: Duration,
+    look: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    look_each(Duration::from_millis(200), what, within, look).await
+}
+
+/// Likewise, looking often enough to measure by it.
+pub async fn look_often<T>(
+    what: &str,
+    within: Duration,
+    look: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    look_each(Duration::from_millis(40), what, within, look).await
+}
+
+async fn look_each<T>(
+    pause: Duration,
+    what: &str,
+    within: Duration,
     mut look: impl AsyncFnMut() -> Result<Option<T>>,
 ) -> Result<T> {
     let end = Instant::now() + within;
@@ -126,6 +144,6 @@ pub async fn eventually<T>(
         if Instant::now() >= end {
             bail!("waited {} s for {what}{last}", within.as_secs());
         }
-        sleep(Duration::from_millis(200)).await;
+        sleep(pause).await;
     }
 }

@@ -18,7 +18,7 @@ pub const KIND: &str = "NostrRelay";
 
 /// A relay in a scene.
 pub struct Relay<'a> {
-    scene: &'a Scene,
+    pub(crate) scene: &'a Scene,
     /// Name of the resource.
     pub name: &'static str,
 }

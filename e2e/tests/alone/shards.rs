@@ -1,0 +1,101 @@
+//! Shards of two generations in one mount: the last good list stays.
+
+use anyhow::{Context, Result, ensure};
+use kube::api::{Patch, PatchParams};
+use nostr_fleet_e2e::{
+    club::{Club, expected},
+    events::keys,
+    objects::look_often,
+    operator::without_operator,
+    relay::Relay,
+    scene::{Scene, scene},
+};
+use relay_config::{Status, names::shard};
+use serde_json::json;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A kubelet that nobody nudges looks at its mounts about once a minute.
+const KUBELET: Duration = Duration::from_secs(100);
+
+#[tokio::test]
+async fn one_old_shard_among_new_ones_keeps_the_last_good_list_even_through_a_restart() -> Result<()>
+{
+    scene("shards", async |scene| {
+        let (member, stranger) = (keys(60), keys(61));
+        let club = scene.club(&[&member]).await?;
+        let hash = expected(&[&member]);
+        without_operator(&scene.cluster, async || {
+            make_older(scene, 3).await?;
+            nudge(scene, &club.relay).await?;
+            let status = until_it_complains(&club.relay).await?;
+            ensure!(status.access.hash == hash, "{status:?}");
+            ensure!(status.access.error.contains("shard 3"), "{status:?}");
+            judged_as_before(&club, &member, &stranger).await?;
+            let killed = scene.kill_pod(&club.relay.pod()).await?;
+            scene.wait_for_successor(&club.relay.pod(), &killed).await?;
+            ensure!(club.relay.pod_status().await?.access.hash == hash);
+            judged_as_before(&club, &member, &stranger).await
+        })
+        .await?;
+        // The operator is back and undoes what was changed by hand.
+        look_often("the shards to agree again", KUBELET, async || {
+            let status = club.relay.pod_status().await?;
+            Ok(status.access.error.is_empty().then_some(()))
+        })
+        .await?;
+        club.until_applied(&hash, PATIENCE).await?;
+        judged_as_before(&club, &member, &stranger).await
+    })
+    .await
+}
+
+/// Gives one shard's ConfigMap the first line of another generation.
+async fn make_older(scene: &Scene, number: usize) -> Result<()> {
+    let (name, file) = (format!("town-{}", shard(number)), shard(number));
+    let maps = scene.api("v1", "ConfigMap")?;
+    let text = maps.get(&name).await?.data["data"][&file].clone();
+    let (_, entries) = text
+        .as_str()
+        .and_then(|text| text.split_once('\n'))
+        .context("no shard")?;
+    let older = format!("{}\n{entries}", "0".repeat(64));
+    let patch = Patch::Merge(json!({"data": {file: older}}));
+    maps.patch(&name, &PatchParams::default(), &patch).await?;
+    Ok(())
+}
+
+/// Makes the kubelet look at the pod's mounts now, as the operator would.
+async fn nudge(scene: &Scene, relay: &Relay<'_>) -> Result<()> {
+    for _ in 0..3 {
+        let now = format!("{:?}", std::time::Instant::now());
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {"e2e/nudge": now}}}));
+        scene
+            .pods()
+            .patch(&relay.pod(), &PatchParams::default(), &patch)
+            .await?;
+        tokio::time::sleep(Duration::from_secs(1)).await; // the kubelet's cache may lag behind the object
+    }
+    Ok(())
+}
+
+async fn until_it_complains(relay: &Relay<'_>) -> Result<Status> {
+    look_often(
+        "the pod to say that the shards differ",
+        KUBELET,
+        async || {
+            let status = relay.pod_status().await?;
+            Ok((!status.access.error.is_empty()).then_some(status))
+        },
+    )
+    .await
+}
+
+async fn judged_as_before(
+    club: &Club<'_>,
+    member: &nostr::prelude::Keys,
+    stranger: &nostr::prelude::Keys,
+) -> Result<()> {
+    club.enter(member).await?.is_judged(true).await?;
+    club.enter(stranger).await?.is_judged(false).await
+}
