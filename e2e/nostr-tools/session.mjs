@@ -1,12 +1,9 @@
-// usage: node session.mjs ws://ADDRESS
+// usage: node session.mjs ws://NAME ADDRESS
 // What a web client does: publish, read back, hear a live event, count, and be refused with a reason. Ends with "all good", or throws.
 
 import assert from 'node:assert/strict'
 import { finalizeEvent, generateSecretKey, getPublicKey, verifyEvent } from 'nostr-tools/pure'
-import { Relay, useWebSocketImplementation } from 'nostr-tools/relay'
-import WebSocket from 'ws'
-
-useWebSocketImplementation(WebSocket)
+import { dial } from './dial.mjs'
 
 const secret = generateSecretKey()
 const author = getPublicKey(secret)
@@ -40,8 +37,8 @@ const live = (relay, filters, act) =>
     })
   })
 
-const relay = await Relay.connect(process.argv[2])
-const other = await Relay.connect(process.argv[2])
+const relay = await dial()
+const other = await dial()
 
 const first = note('hello from nostr-tools \u{1f30d}\n"quoted" \\ back', { tags: [['t', 'fleet'], ['p', author]] })
 await relay.publish(first)

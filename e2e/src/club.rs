@@ -103,8 +103,13 @@ impl Club<'_> {
 impl Visitor {
     /// Publishes a note that nobody has published before.
     pub async fn publish(&mut self) -> Result<Verdict> {
+        self.publish_text("note").await
+    }
+
+    /// Publishes a note with this text and a number.
+    pub async fn publish_text(&mut self, text: &str) -> Result<Verdict> {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let note = note(&self.keys, &format!("note {number}"));
+        let note = note(&self.keys, &format!("{text} {number}"));
         self.socket.publish(&note).await
     }
 

@@ -7,6 +7,7 @@
 //! - [`relay`]: one `NostrRelay` and the way to its socket
 //! - [`status`]: what a resource's status says, and what its pod says
 //! - [`socket`]: a WebSocket client that speaks NIP-01 and NIP-42
+//! - [`tls`]: a private CA, and a client that trusts it
 //! - [`lists`]: lists of keys in ConfigMaps, and the hash that they must get
 //! - [`club`]: a relay for members only, and its visitors
 //! - [`operator`]: the installed operator, when a test needs it gone
@@ -31,6 +32,7 @@ pub mod scene;
 pub mod schema;
 pub mod socket;
 pub mod status;
+pub mod tls;
 
 /// Says that a test is left out and why. Past libtest, which keeps what passing tests print to itself.
 pub fn left_out(why: &str) {

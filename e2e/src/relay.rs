@@ -30,9 +30,14 @@ impl Scene {
             "apiVersion: {API_VERSION}\nkind: {KIND}\nmetadata: {{name: {name}}}\nspec:\n  storage: {{size: 1Gi}}\n{spec}"
         ))
         .await?;
-        let relay = Relay { scene: self, name };
+        let relay = self.existing_relay(name);
         relay.wait_until_ready().await?;
         Ok(relay)
+    }
+
+    /// A `NostrRelay` that is there already, ready or not.
+    pub fn existing_relay(&self, name: &'static str) -> Relay<'_> {
+        Relay { scene: self, name }
     }
 }
 
@@ -89,18 +94,25 @@ impl Relay<'_> {
         Socket::open(wire).await
     }
 
-    /// A connection through the Service; by port forwarding where the host has no route to it. kube-proxy hears of a ready pod a moment after we do:
-    /// until then the Service refuses, or swallows, so that each attempt is short and on a port of its own.
+    /// A connection through the Service; by port forwarding where the host has no route to it.
     pub async fn dial(&self) -> Result<Socket> {
-        if !self.scene.cluster.local {
-            return Socket::open(self.forwarded().await?).await;
-        }
-        let address = (self.scene.service_address(self.name).await?, PORT_WS);
-        let wire = eventually("the Service to lead to the pod", PATIENCE, async || {
+        let wire: Box<dyn Wire> = if self.scene.cluster.local {
+            Box::new(self.through_service(PORT_WS).await?)
+        } else {
+            self.forwarded().await?
+        };
+        Socket::open(wire).await
+    }
+
+    /// A byte stream through the Service. kube-proxy hears of a ready pod a moment after we do: until then the Service refuses, or swallows, so that
+    /// each attempt is short and on a port of its own.
+    pub async fn through_service(&self, port: u16) -> Result<TcpStream> {
+        let address = (self.scene.service_address(self.name).await?, port);
+        eventually("the Service to lead to the pod", PATIENCE, async || {
             let attempt = timeout(Duration::from_secs(1), TcpStream::connect(address)).await;
             Ok(attempt.ok().and_then(Result::ok))
-        });
-        Socket::open(Box::new(wire.await?)).await
+        })
+        .await
     }
 
     async fn forwarded(&self) -> Result<Box<dyn Wire>> {

@@ -43,8 +43,15 @@ impl Relay<'_> {
         let wanted = |status: &Value| condition(status, kind)["status"] == is;
         let what = format!("{kind} to be {is}");
         let status = self.until(&what, within, wanted).await?;
-        let message = &condition(&status, kind)["message"];
-        Ok(message.as_str().unwrap_or_default().to_owned())
+        Ok(message(&status, kind))
+    }
+
+    /// Waits until a condition has this reason; its message.
+    pub async fn until_reason(&self, kind: &str, is: &str, within: Duration) -> Result<String> {
+        let wanted = |status: &Value| condition(status, kind)["reason"] == is;
+        let what = format!("{kind} to be so because of {is}");
+        let status = self.until(&what, within, wanted).await?;
+        Ok(message(&status, kind))
     }
 
     /// What the pod itself answers on `/status`. No policy lets this host at the ops port: the API server forwards it.
@@ -73,4 +80,9 @@ pub fn condition<'a>(status: &'a Value, kind: &str) -> &'a Value {
         .flatten()
         .find(|found| found["type"] == kind);
     found.unwrap_or(&Value::Null)
+}
+
+fn message(status: &Value, kind: &str) -> String {
+    let message = &condition(status, kind)["message"];
+    message.as_str().unwrap_or_default().to_owned()
 }

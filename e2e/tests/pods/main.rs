@@ -3,8 +3,11 @@
 mod change;
 mod drain;
 mod kill;
+mod lists;
 mod nostr_tools;
 mod policy;
 mod real_events;
+mod revoked;
 mod samples;
 mod serve;
+mod tls;

@@ -1,0 +1,87 @@
+//! A private CA, certificates of it as Secrets, and a client that trusts no other.
+
+use crate::socket::Socket;
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use std::{fs, net::SocketAddr, path::PathBuf, process::Command, sync::Arc};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        ClientConfig, RootCertStore,
+        pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+    },
+};
+
+/// A CA in a directory of its own, made by `e2e/certificate.sh`.
+pub struct Authority {
+    directory: TempDir,
+    /// The name that all its certificates are for.
+    name: String,
+}
+
+impl Authority {
+    /// A new CA for one server.
+    pub fn new(name: &str) -> Result<Self> {
+        Ok(Self {
+            directory: TempDir::new()?,
+            name: name.into(),
+        })
+    }
+
+    /// Its own certificate, for clients.
+    pub fn certificate(&self) -> PathBuf {
+        self.directory.path().join("ca.crt")
+    }
+
+    /// A Secret with a new certificate, in YAML.
+    pub fn secret(&self, name: &str) -> Result<String> {
+        let directory = self.directory.path();
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/certificate.sh");
+        let made = Command::new(script)
+            .arg(directory)
+            .arg(&self.name)
+            .output()?;
+        ensure!(
+            made.status.success(),
+            "{script}: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let read = |file: &str| fs::read_to_string(directory.join(file));
+        let secret = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/tls",
+            "metadata": {"name": name},
+            "stringData": {"tls.crt": read("tls.crt")?, "tls.key": read("tls.key")?},
+        });
+        Ok(secret.to_string())
+    }
+
+    /// A connection by a client that trusts this CA alone, and the certificate that it was shown.
+    pub async fn dial(&self, address: SocketAddr) -> Result<(Socket, CertificateDer<'static>)> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(self.certificate())? {
+            roots.add(certificate?)?;
+        }
+        let config = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from(self.name.clone())?;
+        let wire = TcpStream::connect(address).await?;
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect(name, wire)
+            .await?;
+        let shown = stream
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(<[_]>::first);
+        let shown = shown
+            .context("no certificate was shown")?
+            .clone()
+            .into_owned();
+        Ok((Socket::open(Box::new(stream)).await?, shown))
+    }
+}
