@@ -1,96 +1,33 @@
 #!/bin/bash
 # usage: demo.sh
-# From nothing to a relay on Kubernetes: cluster, images, operator, config/samples/nostrrelay.yaml; 1,500 events in over WebSocket and out again;
-# the pod is killed; everything is still there. EVENTS=FILE imports that file, otherwise signed events are made. Leaves the cluster up.
+# From nothing to a relay on Kubernetes: cluster, images, operator, a relay with TLS by a CA made here; 1,500 events in over WebSocket and out again; the pod
+# is killed and everything is still there; the list of who may write is rotated under an open connection, then broken. EVENTS=FILE imports that file,
+# otherwise signed events are made. Leaves the cluster up.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/fleet.sh
+. e2e/demo/relay.sh
+. e2e/demo/events.sh
+. e2e/demo/lists.sh
 NAMESPACE=nostr-demo
 NAME=town
 COUNT=1500
+AUTHORITY=$CACHE/demo
+CA=$AUTHORITY/ca.crt
 WORK=$(mktemp -d)
 FORWARD=""
-trap 'rm -rf "$WORK"; [ -z "$FORWARD" ] || kill "$FORWARD"' EXIT
+AUTHORS=""
+
+finish() {
+  [ -z "$AUTHORS" ] || kill "$AUTHORS" 2>/dev/null || true
+  [ -z "$FORWARD" ] || kill "$FORWARD" 2>/dev/null || true
+  rm -rf "$WORK"
+}
+trap finish EXIT
 
 step() { printf '\n[%3d s] %s\n' "$SECONDS" "$*"; }
 k() { kubectl --namespace "$NAMESPACE" "$@"; }
 indent() { sed 's/^/        /'; }
-
-fresh_namespace() { # the demo's own: what an earlier one left would be found among the events
-  kubectl delete namespace "$NAMESPACE" --ignore-not-found >/dev/null
-  kubectl create namespace "$NAMESPACE" >/dev/null
-  kubectl label namespace "$NAMESPACE" pod-security.kubernetes.io/enforce=restricted >/dev/null
-}
-
-make_events() { # prints the file's name
-  if [ -n "${EVENTS:-}" ]; then
-    [ -r "$EVENTS" ] || missing "the file EVENTS=$EVENTS" "name a file of events, one JSON object a line, or leave EVENTS out"
-    echo "$EVENTS"
-  else
-    "$RELAY_BINARY" bench events --count "$COUNT" >"$WORK/made.jsonl"
-    echo "$WORK/made.jsonl"
-  fi
-}
-
-relay_url() { # how this host reaches the relay; without a route to the Service: through the API server
-  if [ -n "${E2E_LOCAL:-}" ]; then
-    echo "ws://$(k get service "$NAME" -o jsonpath='{.spec.clusterIP}'):8080"
-  else
-    echo "ws://127.0.0.1:18080"
-  fi
-}
-
-forward() { # again after each kill: forwarding ends with the pod
-  [ -z "${E2E_LOCAL:-}" ] || return 0
-  [ -z "$FORWARD" ] || kill "$FORWARD" 2>/dev/null || true
-  k port-forward "pod/$NAME-0" 18080:8080 >/dev/null &
-  FORWARD=$!
-  sleep 2
-}
-
-wait_until_ready() { k wait --for=condition=Ready "nrelay/$NAME" --timeout=180s >/dev/null; }
-
-wait_until_reachable() { # kube-proxy hears of a ready pod a moment after we do
-  local tries=0
-  until "$RELAY_BINARY" health "$URL" --timeout 2s >/dev/null 2>"$WORK/health"; do
-    tries=$((tries + 1))
-    if [ $tries = 30 ]; then cat "$WORK/health" >&2; exit 1; fi
-    sleep 0.2
-  done
-}
-
-import_events() { # exit code 3: some lines were refused, and the report says why (real events expire, or are replaced)
-  "$RELAY_BINARY" import "$EVENTS_FILE" --to "$URL" || [ $? = 3 ]
-}
-
-read_back() { # file: every stored event, one a line, in a fixed order
-  "$RELAY_BINARY" export --from "$URL" | LC_ALL=C sort >"$1"
-}
-
-# What is stored must be, byte for byte, what the NIPs say that a relay keeps of the file: no line less, no line more.
-compare_with_source() {
-  e2e/expected.py "$EVENTS_FILE" | LC_ALL=C sort >"$WORK/expected"
-  if ! cmp -s "$WORK/expected" "$WORK/stored"; then
-    echo "the relay's events differ from what it should keep of $EVENTS_FILE (< missing, > unexpected):" >&2
-    diff "$WORK/expected" "$WORK/stored" | cut -c1-200 | head -5 >&2
-    exit 1
-  fi
-}
-
-pod_life() { k get pod "$NAME-0" --ignore-not-found -o jsonpath='{.metadata.uid} {.status.containerStatuses[0].restartCount}'; }
-
-kill_the_pod() { # SIGKILL where the node is ours; elsewhere a forced delete must do. Waits until it is ready again
-  local former
-  former=$(pod_life)
-  if [ -n "${E2E_LOCAL:-}" ]; then
-    e2e/cluster/kill-container.sh "$NAMESPACE" "$NAME-0"
-  else
-    echo "not this machine's cluster: a forced delete, which is a stop within two seconds, instead of SIGKILL" | indent
-    k delete pod "$NAME-0" --grace-period=0 --force >/dev/null 2>&1
-  fi
-  until [ -n "$(pod_life)" ] && [ "$(pod_life)" != "$former" ]; do sleep 0.2; done
-  k wait --for=condition=Ready "pod/$NAME-0" --timeout=180s >/dev/null
-}
 
 seconds_since() { # nanoseconds at the start
   local ms=$((($(date +%s%N) - $1) / 1000000))
@@ -105,24 +42,30 @@ fi
 cluster_and_images
 export KUBECONFIG=$E2E_KUBECONFIG
 without_proxy
-[ -n "${E2E_LOCAL:-}" ] || e2e/images/static.sh relay # the relay's own tools import and export
+[ -n "${E2E_LOCAL:-}" ] || e2e/images/static.sh relay probe # the relay's own tools import and export, and the two authors
 
 step "CRDs and operator: helm install nostr-fleet charts/nostr-fleet"
 e2e/install.sh | indent
 
-step "kubectl apply -f config/samples/nostrrelay.yaml, in namespace $NAMESPACE"
+step "kubectl apply -f e2e/demo/town.yaml, in namespace $NAMESPACE: a relay whose TLS Secret is not there yet"
 fresh_namespace
+k apply -f e2e/demo/town.yaml | indent
+await_condition ConfigurationValid=False
+why ConfigurationValid | indent
+
+step "a CA, a certificate of it, and kubectl apply of the Secret"
+e2e/certificate.sh "$AUTHORITY" "$NAME.$NAMESPACE.svc" localhost 127.0.0.1 "$(host)"
 began=$(date +%s%N)
-k apply -f config/samples/nostrrelay.yaml | indent
-wait_until_ready
+k create secret tls town-tls --cert="$AUTHORITY/tls.crt" --key="$AUTHORITY/tls.key" --dry-run=client -o yaml | k apply -f - | indent
+await_condition Ready
 ready_time=$(seconds_since "$began")
 k get nrelay "$NAME" | indent
 
-step "events in, over WebSocket"
+step "events in, over wss://"
 EVENTS_FILE=$(make_events)
 forward
 URL=$(relay_url)
-wait_until_reachable
+await_relay
 began=$(date +%s%N)
 import_events
 import_time=$(seconds_since "$began")
@@ -137,29 +80,68 @@ echo "$stored of $offered events are stored, byte for byte: all that a relay kee
 step "killing the relay in its pod with SIGKILL"
 began=$(date +%s%N)
 kill_the_pod
-wait_until_ready
+await_condition Ready
 back_time=$(seconds_since "$began")
 forward
-wait_until_reachable
+await_relay
 read_back "$WORK/after"
 cmp "$WORK/stored" "$WORK/after"
 echo "it serves the same $stored events" | indent
 
+step "a resident and a guest publish over one open connection; only those listed in ConfigMap residents may write from now on: both"
+authors_publish
+await_verdict guest OK 0 >/dev/null
+residents resident guest >"$WORK/residents.yaml"
+k apply -f "$WORK/residents.yaml" -f e2e/demo/town-for-residents.yaml | indent
+await_condition AllowlistApplied
+await_applied
+k get nrelay "$NAME" | indent
+
+step "the guest is taken out of the list: kubectl apply -f residents.yaml"
+residents resident >"$WORK/residents.yaml"
+began=$(date +%s%N)
+k apply -f "$WORK/residents.yaml" | indent
+refused_time=$(await_verdict guest restricted: "$began")
+echo "after $refused_time the guest hears: $(last_verdict guest)" | indent
+echo "the connection is open, and the resident hears: $(last_verdict resident)" | indent
+await_applied
+list="$(allowlist entries) entry, hash $(allowlist hash | cut -c1-12)…, applied $(allowlist applied)"
+k get nrelay "$NAME" | indent
+echo "$list" | indent
+
+step "a broken list: nothing opens and nothing closes"
+echo "    npub1thisisnokey  # a slip" >>"$WORK/residents.yaml"
+k apply -f "$WORK/residents.yaml" | indent
+await_condition ConfigurationValid=False
+same_verdicts_for 3
+why ConfigurationValid | indent
+echo "the resident still hears: $(last_verdict resident); the guest: $(last_verdict guest)" | indent
+
+step "the list is mended, and the guest is back in it"
+residents resident guest >"$WORK/residents.yaml"
+began=$(date +%s%N)
+k apply -f "$WORK/residents.yaml" | indent
+admitted_time=$(await_verdict guest OK "$began")
+await_condition ConfigurationValid
+echo "after $admitted_time the guest hears: $(last_verdict guest), still on the same connection" | indent
+
 cat <<TEXT
 
 Done in $SECONDS s. The cluster stays up.
-  apply -> Ready              $ready_time
-  import of $offered events       $import_time over WebSocket, each OK after its commit
+  TLS Secret -> Ready         $ready_time
+  import of $offered events       $import_time over wss://, each OK after its commit
   stored, and after the kill  $stored = $(wc -l <"$WORK/after"), equal byte for byte
   killed -> Ready again       $back_time
+  kubectl apply of a list ->  refused after $refused_time, admitted again after $admitted_time, on one open connection
 
 Look further:
   export KUBECONFIG=$KUBECONFIG${E2E_LOCAL:+ PATH=$BIN:\$PATH}
-  kubectl -n $NAMESPACE get nrelay,statefulset,pod,service,networkpolicy,pvc
-  kubectl -n $NAMESPACE describe nrelay $NAME
+  kubectl -n $NAMESPACE get nrelay $NAME -o wide
+  kubectl -n $NAMESPACE describe nrelay $NAME              # conditions, allowlist, events
+  kubectl -n $NAMESPACE edit configmap residents         # rotate it by hand; docs/allowlists.md says how by Git
   kubectl -n $NAMESPACE logs $NAME-0
   kubectl -n nostr-fleet-system logs deploy/nostr-fleet-operator
   helm -n nostr-fleet-system test nostr-fleet
-  $RELAY_BINARY health $URL
+  $RELAY_BINARY health $URL --ca $CA
 TEXT
 [ -z "${E2E_LOCAL:-}" ] || echo "  make cluster-down             # stops it; PURGE=1 also forgets it"

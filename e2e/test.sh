@@ -25,9 +25,12 @@ workspace_tests() { cargo test --locked --workspace --no-fail-fast; }
 
 pod_tests() { cargo test --locked --workspace "${FEATURES[@]}" --no-fail-fast --test pods -- --test-threads="${POD_TEST_THREADS:-4}"; }
 
+# Figures, and outages that the others would feel.
+tests_alone() { cargo test --locked --workspace "${FEATURES[@]}" --no-fail-fast --test alone -- --test-threads=1; }
+
 # The test runner's own lines, without the crates that have no tests.
 summary() {
-  grep -E '^test .* FAILED$|left out: ' "$OUTPUT" | sort -u || true
+  grep -E '^test .* FAILED$|left out: |figure: ' "$OUTPUT" | sort -u || true
   grep -E '^ +(Running|Doc-tests)|^test result' "$OUTPUT" | awk '/^test result/ {if (!/ 0 passed; 0 failed/) {print name; print} next} {name = $0}'
 }
 
@@ -52,6 +55,8 @@ say "helm test"
 helm --kubeconfig "$E2E_KUBECONFIG" -n nostr-fleet-system test nostr-fleet --logs || failed=1
 say "pod tests"
 pod_tests 2>&1 | tee -a "$OUTPUT" || failed=1
+say "tests that need the cluster to themselves"
+tests_alone 2>&1 | tee -a "$OUTPUT" || failed=1
 say "in short, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 summary
 exit $failed

@@ -7,4 +7,5 @@ PROGRAMS="relay operator"   # these have Dockerfiles
 PACKED_PROGRAMS="$PROGRAMS probe"  # probe: what pods of the tests run
 STATIC=$CARGO_TARGET_DIR/$(uname -m)-unknown-linux-gnu/release # where static.sh leaves the binaries
 RELAY_BINARY=$STATIC/relay
+PROBE_BINARY=$STATIC/probe
 PACKED=$CACHE/packed # archives, and names.env: what pack.sh made last

@@ -10,6 +10,7 @@
 //! - [`tls`]: a private CA, and a client that trusts it
 //! - [`lists`]: lists of keys in ConfigMaps, and the hash that they must get
 //! - [`club`]: a relay for members only, and its visitors
+//! - [`authors`]: two authors on one connection, for the demo
 //! - [`operator`]: the installed operator, when a test needs it gone
 //! - [`figures`]: what a suite measures and prints
 //! - [`probe`]: can this pod reach that port? Asked from pods of ours and from inside a relay's own pod
@@ -18,6 +19,7 @@
 //!
 //! The binary `probe` is what probing pods run: images here have no shell.
 
+pub mod authors;
 pub mod club;
 pub mod cluster;
 pub mod events;

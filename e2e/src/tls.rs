@@ -3,13 +3,20 @@
 use crate::socket::Socket;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use std::{fs, net::SocketAddr, path::PathBuf, process::Command, sync::Arc};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
 use tempfile::TempDir;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio_rustls::{
     TlsConnector,
     rustls::{
         ClientConfig, RootCertStore,
+        crypto::ring,
         pki_types::{CertificateDer, ServerName, pem::PemObject as _},
     },
 };
@@ -61,27 +68,33 @@ impl Authority {
 
     /// A connection by a client that trusts this CA alone, and the certificate that it was shown.
     pub async fn dial(&self, address: SocketAddr) -> Result<(Socket, CertificateDer<'static>)> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(self.certificate())? {
-            roots.add(certificate?)?;
-        }
-        let config = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let name = ServerName::try_from(self.name.clone())?;
-        let wire = TcpStream::connect(address).await?;
-        let stream = TlsConnector::from(Arc::new(config))
-            .connect(name, wire)
-            .await?;
-        let shown = stream
-            .get_ref()
-            .1
-            .peer_certificates()
-            .and_then(<[_]>::first);
-        let shown = shown
-            .context("no certificate was shown")?
-            .clone()
-            .into_owned();
-        Ok((Socket::open(Box::new(stream)).await?, shown))
+        dial_trusting(&self.certificate(), &self.name, address).await
     }
+}
+
+/// A connection to the server `name` by a client that trusts the CA of that file alone, and the certificate that it was shown.
+pub async fn dial_trusting(
+    ca: &Path,
+    name: &str,
+    address: impl ToSocketAddrs,
+) -> Result<(Socket, CertificateDer<'static>)> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(ca)? {
+        roots.add(certificate?)?;
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(name.to_owned())?;
+    let wire = TcpStream::connect(address).await?;
+    let stream = TlsConnector::from(Arc::new(config))
+        .connect(name, wire)
+        .await?;
+    let shown = stream.get_ref().1.peer_certificates();
+    let shown = shown
+        .and_then(<[_]>::first)
+        .context("no certificate was shown")?;
+    let shown = shown.clone().into_owned();
+    Ok((Socket::open(Box::new(stream)).await?, shown))
 }
