@@ -52,7 +52,7 @@ pub fn variable(name: &str) -> Option<String> {
 }
 
 /// Where the kubeconfig is: the scripts know, by `NOSTR_FLEET_CACHE`, `CLUSTER_DIR` and the like.
-fn kubeconfig() -> Result<PathBuf> {
+pub fn kubeconfig() -> Result<PathBuf> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/kubeconfig.sh");
     let said = Command::new(script).output().context(script)?;
     let problem = String::from_utf8_lossy(&said.stderr);

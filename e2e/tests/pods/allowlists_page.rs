@@ -28,7 +28,10 @@ fn blocks(page: &str) -> Result<Vec<Block>> {
         found.push(match language {
             "yaml" => {
                 let first = text.lines().next().and_then(|line| line.strip_prefix("# "));
-                Block::File(first.context("a file without its name")?.into(), text.into())
+                Block::File(
+                    first.context("a file without its name")?.into(),
+                    text.into(),
+                )
             }
             "sh" => Block::Commands(text.into()),
             other => anyhow::bail!("a block in {other:?}"),
@@ -41,7 +44,10 @@ fn blocks(page: &str) -> Result<Vec<Block>> {
 fn kubeconfig(scene: &Scene, directory: &Path) -> Result<PathBuf> {
     let text = fs::read_to_string(nostr_fleet_e2e::cluster::kubeconfig()?)?;
     let mut config: serde_yaml::Value = serde_yaml::from_str(&text)?;
-    for context in config["contexts"].as_sequence_mut().context("no contexts")? {
+    for context in config["contexts"]
+        .as_sequence_mut()
+        .context("no contexts")?
+    {
         context["context"]["namespace"] = scene.namespace.clone().into();
     }
     let file = directory.join("kubeconfig");
