@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use kube::api::{Patch, PatchParams};
+use nostr::prelude::Keys;
+use nostr::prelude::Keys;
 use nostr_fleet_e2e::{
     club::{Club, expected},
     events::keys,
@@ -38,8 +40,9 @@ async fn one_old_shard_among_new_ones_keeps_the_last_good_list_even_through_a_re
             judged_as_before(&club, &member, &stranger).await
         })
         .await?;
-        // The operator is back and undoes what was changed by hand.
-        look_often("the shards to agree again", KUBELET, async || {
+        until_undone(scene, 3, &hash).await?;
+        nudge(scene, &club.relay).await?; // nobody else does: the pod has the right list in force
+        look_often("the shards to agree again", PATIENCE, async || {
             let status = club.relay.pod_status().await?;
             Ok(status.access.error.is_empty().then_some(()))
         })
@@ -52,17 +55,34 @@ async fn one_old_shard_among_new_ones_keeps_the_last_good_list_even_through_a_re
 
 /// Gives one shard's ConfigMap the first line of another generation.
 async fn make_older(scene: &Scene, number: usize) -> Result<()> {
-    let (name, file) = (format!("town-{}", shard(number)), shard(number));
-    let maps = scene.api("v1", "ConfigMap")?;
-    let text = maps.get(&name).await?.data["data"][&file].clone();
-    let (_, entries) = text
-        .as_str()
-        .and_then(|text| text.split_once('\n'))
-        .context("no shard")?;
+    let (_, entries) = read_shard(scene, number).await?;
     let older = format!("{}\n{entries}", "0".repeat(64));
-    let patch = Patch::Merge(json!({"data": {file: older}}));
+    let patch = Patch::Merge(json!({"data": {shard(number): older}}));
+    let maps = scene.api("v1", "ConfigMap")?;
+    let name = format!("town-{}", shard(number));
     maps.patch(&name, &PatchParams::default(), &patch).await?;
     Ok(())
+}
+
+/// Its generation, and its entries.
+async fn read_shard(scene: &Scene, number: usize) -> Result<(String, String)> {
+    let file = shard(number);
+    let map = scene
+        .api("v1", "ConfigMap")?
+        .get(&format!("town-{file}"))
+        .await?;
+    let text = map.data["data"][&file].as_str().unwrap_or_default();
+    let (generation, entries) = text.split_once('\n').context("no shard")?;
+    Ok((generation.into(), entries.into()))
+}
+
+/// The operator is back, and changes back what was changed by hand.
+async fn until_undone(scene: &Scene, number: usize, hash: &str) -> Result<()> {
+    look_often("the operator to undo the change", KUBELET, async || {
+        let (generation, _) = read_shard(scene, number).await?;
+        Ok((generation == hash).then_some(()))
+    })
+    .await
 }
 
 /// Makes the kubelet look at the pod's mounts now, as the operator would.
@@ -91,11 +111,7 @@ async fn until_it_complains(relay: &Relay<'_>) -> Result<Status> {
     .await
 }
 
-async fn judged_as_before(
-    club: &Club<'_>,
-    member: &nostr::prelude::Keys,
-    stranger: &nostr::prelude::Keys,
-) -> Result<()> {
+async fn judged_as_before(club: &Club<'_>, member: &Keys, stranger: &Keys) -> Result<()> {
     club.enter(member).await?.is_judged(true).await?;
     club.enter(stranger).await?.is_judged(false).await
 }
