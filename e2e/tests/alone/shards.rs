@@ -3,7 +3,6 @@
 use anyhow::{Context, Result, ensure};
 use kube::api::{Patch, PatchParams};
 use nostr::prelude::Keys;
-use nostr::prelude::Keys;
 use nostr_fleet_e2e::{
     club::{Club, expected},
     events::keys,
