@@ -70,6 +70,11 @@ impl Authority {
     pub async fn dial(&self, address: SocketAddr) -> Result<(Socket, CertificateDer<'static>)> {
         dial_trusting(&self.certificate(), &self.name, address).await
     }
+
+    /// Likewise over a stream that is open already.
+    pub async fn over(&self, wire: TcpStream) -> Result<(Socket, CertificateDer<'static>)> {
+        shake_hands(&self.certificate(), &self.name, wire).await
+    }
 }
 
 /// A connection to the server `name` by a client that trusts the CA of that file alone, and the certificate that it was shown.
@@ -77,6 +82,14 @@ pub async fn dial_trusting(
     ca: &Path,
     name: &str,
     address: impl ToSocketAddrs,
+) -> Result<(Socket, CertificateDer<'static>)> {
+    shake_hands(ca, name, TcpStream::connect(address).await?).await
+}
+
+async fn shake_hands(
+    ca: &Path,
+    name: &str,
+    wire: TcpStream,
 ) -> Result<(Socket, CertificateDer<'static>)> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(ca)? {
@@ -87,7 +100,6 @@ pub async fn dial_trusting(
         .with_root_certificates(roots)
         .with_no_client_auth();
     let name = ServerName::try_from(name.to_owned())?;
-    let wire = TcpStream::connect(address).await?;
     let stream = TlsConnector::from(Arc::new(config))
         .connect(name, wire)
         .await?;

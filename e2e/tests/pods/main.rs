@@ -9,6 +9,7 @@ mod nostr_tools;
 mod policy;
 mod real_events;
 mod revoked;
+mod sampled;
 mod samples;
 mod serve;
 mod tls;

@@ -94,6 +94,19 @@ struct Part<'a> {
     from: &'a [Source],
 }
 
+impl Part<'_> {
+    /// Where its entries may stand, for people.
+    fn places(&self) -> Vec<String> {
+        let place = |source: &Source| match (&source.config_map, &source.selector) {
+            (Some(one), _) => format!("ConfigMap {}", one.name),
+            (None, Some(selector)) => format!("a ConfigMap with {}", selector.text()),
+            (None, None) => "from".to_owned(),
+        };
+        let places = self.from.iter().map(place);
+        places.chain(["pubkeys".to_owned()]).collect()
+    }
+}
+
 /// A text with the words that name it.
 struct Text<'a> {
     name: String,
@@ -201,8 +214,9 @@ fn nobody_is_allowed(access: &Access, entries: &[Entry]) -> Result<(), Rejected>
             return Err(Rejected {
                 reason: Reason::BadKey,
                 message: format!(
-                    "spec.{} has mode Allow and an empty list, which would allow nobody: name somebody in pubkeys or in the ConfigMaps of from",
-                    part.field
+                    "spec.{} has mode Allow and an empty list, which would allow nobody: name somebody in {}",
+                    part.field,
+                    part.places().join(" or ")
                 ),
             });
         }

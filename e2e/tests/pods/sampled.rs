@@ -1,0 +1,80 @@
+//! Samples with real pods: what they promise in their first lines.
+
+use anyhow::{Context, Result, ensure};
+use nostr_fleet_e2e::{
+    cluster::Cluster,
+    events::{keys, note},
+    objects::PATIENCE,
+    scene::scene,
+    tls::Authority,
+};
+use relay_config::names::PORT_WSS;
+use serde_json::{Value, json};
+use std::{fs, path::Path};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+fn sample(name: &str) -> Result<String> {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/samples");
+    fs::read_to_string(samples.join(name)).with_context(|| name.to_owned())
+}
+
+#[tokio::test]
+async fn the_private_sample_serves_its_three_lists_and_nobody_else() -> Result<()> {
+    scene("private", async |scene| {
+        scene.apply(&sample("nostrrelay-private.yaml")?).await?;
+        let relay = scene.existing_relay("club");
+        relay.wait_until_ready().await?;
+        let applied = |status: &Value| {
+            let list = &status["allowlist"];
+            list["applied"] == "1/1" && list["sources"] == 3 && list["entries"] == 9
+        };
+        relay
+            .until("three lists to be applied", PATIENCE, applied)
+            .await?;
+
+        let mut socket = relay.dial_pod().await?;
+        socket.send(&json!(["REQ", "all", {}])).await?;
+        let refused = socket.message().await?;
+        let reason = refused[2].as_str().unwrap_or_default();
+        ensure!(
+            refused[0] == "CLOSED" && reason.starts_with("auth-required: "),
+            "{refused:?}"
+        );
+        socket.authenticate(&keys(90), &relay.url().await?).await?;
+        let verdict = socket.publish(&note(&keys(90), "let me in")).await?;
+        ensure!(
+            !verdict.accepted && verdict.reason.starts_with("restricted: "),
+            "{verdict:?}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_tls_sample_serves_wss_to_clients_that_its_balancer_names() -> Result<()> {
+    if !Cluster::connect().await?.local {
+        nostr_fleet_e2e::left_out("the host has no route to the TLS port");
+        return Ok(());
+    }
+    scene("harbour", async |scene| {
+        let authority = Authority::new("relay.harbour.example")?;
+        scene.apply(&authority.secret("harbour-tls")?).await?;
+        scene.apply(&sample("nostrrelay-tls.yaml")?).await?;
+        let relay = scene.existing_relay("harbour");
+        relay.wait_until_ready().await?;
+        let mut wire =
+            TcpStream::connect((scene.pod_address(&relay.pod()).await?, PORT_WSS)).await?;
+        wire.write_all(b"PROXY TCP4 203.0.113.9 198.51.100.1 50000 8443\r\n")
+            .await?;
+        let (mut socket, _) = authority.over(wire).await?;
+        ensure!(
+            socket
+                .publish(&note(&keys(91), "by the balancer"))
+                .await?
+                .accepted
+        );
+        Ok(())
+    })
+    .await
+}
