@@ -30,7 +30,7 @@ tests_alone() { cargo test --locked --workspace "${FEATURES[@]}" --no-fail-fast 
 
 # The test runner's own lines, without the crates that have no tests.
 summary() {
-  grep -E '^test .* FAILED$|left out: |figure: ' "$OUTPUT" | sort -u || true
+  grep -E '^test .* FAILED$|left out: ' "$OUTPUT" | sort -u || true
   grep -E '^ +(Running|Doc-tests)|^test result' "$OUTPUT" | awk '/^test result/ {if (!/ 0 passed; 0 failed/) {print name; print} next} {name = $0}'
 }
 
@@ -42,7 +42,9 @@ build_tests
 (cd e2e/nostr-tools && npm ci --silent --omit=optional --no-fund --no-audit)
 without_proxy
 OUTPUT=$(mktemp)
-trap 'rm -f "$OUTPUT"' EXIT
+FIGURES=$(mktemp)
+export FIGURES
+trap 'rm -f "$OUTPUT" "$FIGURES"' EXIT
 failed=0
 if [ "${1:-}" != pods ]; then
   stand_aside
@@ -57,6 +59,8 @@ say "pod tests"
 pod_tests 2>&1 | tee -a "$OUTPUT" || failed=1
 say "tests that need the cluster to themselves"
 tests_alone 2>&1 | tee -a "$OUTPUT" || failed=1
+say "figures"
+cat "$FIGURES"
 say "in short, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 summary
 exit $failed

@@ -10,6 +10,8 @@ without_proxy
 need_root
 export KUBECONFIG=$ADMIN
 runs kube-apiserver || missing "a running API server" "run 'make cluster-up'"
-kill -9 "$(cat "$RUN/kube-apiserver.pid")"
-while runs kube-apiserver; do sleep 0.05; done
+pid=$(cat "$RUN/kube-apiserver.pid")
+kill -9 "$pid"
+# Gone, or a zombie: before that its port may still be taken.
+while grep -qs '^State:[[:space:]]*[^Z]' "/proc/$pid/status"; do sleep 0.02; done
 start_apiserver

@@ -1,14 +1,27 @@
-//! Figures that a suite measures and prints, past libtest, which keeps what passing tests print to itself.
+//! Figures that a suite measures: into the file that `FIGURES` names, one a line, else past libtest to the terminal.
 
-use std::{io::Write, time::Duration};
+use crate::cluster::variable;
+use std::{
+    fs::OpenOptions,
+    io::{self, Write},
+    time::Duration,
+};
 
-/// Prints one figure; `e2e/test.sh` repeats it at the end.
+/// Keeps one figure; `e2e/test.sh` shows all of them at the end.
 pub fn figure(what: &str) {
-    // A terminal that is gone must not fail the suite.
-    let _ = writeln!(std::io::stderr(), "figure: {what}");
+    // A figure that nobody hears must not fail the suite.
+    let _ = keep(what);
 }
 
-/// Prints p50 and p99 (nearest rank) of what was measured; returns both.
+fn keep(what: &str) -> io::Result<()> {
+    let Some(file) = variable("FIGURES") else {
+        return writeln!(io::stderr(), "figure: {what}");
+    };
+    let mut file = OpenOptions::new().create(true).append(true).open(file)?;
+    writeln!(file, "{what}")
+}
+
+/// Keeps p50 and p99 (nearest rank) of what was measured; returns both.
 pub fn percentiles(what: &str, times: &[Duration]) -> (Duration, Duration) {
     let mut sorted = times.to_vec();
     sorted.sort();
