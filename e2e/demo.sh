@@ -93,8 +93,7 @@ authors_publish
 await_verdict guest OK 0 >/dev/null
 residents resident guest >"$WORK/residents.yaml"
 k apply -f "$WORK/residents.yaml" -f e2e/demo/town-for-residents.yaml | indent
-await_condition AllowlistApplied
-await_applied
+await_list 2
 k get nrelay "$NAME" | indent
 
 step "the guest is taken out of the list: kubectl apply -f residents.yaml"
@@ -104,7 +103,7 @@ k apply -f "$WORK/residents.yaml" | indent
 refused_time=$(await_verdict guest restricted: "$began")
 echo "after $refused_time the guest hears: $(last_verdict guest)" | indent
 echo "the connection is open, and the resident hears: $(last_verdict resident)" | indent
-await_applied
+await_list 1
 list="$(allowlist entries) entry, hash $(allowlist hash | cut -c1-12)…, applied $(allowlist applied)"
 k get nrelay "$NAME" | indent
 echo "$list" | indent

@@ -41,4 +41,9 @@ allowlist() { # field of status.allowlist
   k get nrelay "$NAME" -o jsonpath="{.status.allowlist.$1}"
 }
 
-await_applied() { k wait --for=jsonpath='{.status.allowlist.applied}'=1/1 "nrelay/$NAME" --timeout=60s >/dev/null; }
+await_list() { # entries: until the status knows a list of that many, and says that the pod has it
+  local field
+  for field in entries="$1" applied=1/1; do
+    k wait --for=jsonpath="{.status.allowlist.${field%=*}}=${field#*=}" "nrelay/$NAME" --timeout=60s >/dev/null
+  done
+}

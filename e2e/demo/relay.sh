@@ -32,7 +32,7 @@ await_condition() { # condition, e.g. Ready or ConfigurationValid=False
 }
 
 why() { # condition: its message
-  k get nrelay "$NAME" -o jsonpath="{.status.conditions[?(@.type=='$1')].message}"
+  k get nrelay "$NAME" -o jsonpath="{.status.conditions[?(@.type=='$1')].message}{'\n'}"
 }
 
 await_relay() { # kube-proxy hears of a ready pod a moment after we do
