@@ -1,6 +1,6 @@
 //! A client whose requests fail as a test says, in front of the real API server.
 
-use crate::server::config;
+use crate::{requests::Log, server::operator_config};
 use bytes::Bytes;
 use futures::{StreamExt, future::BoxFuture};
 use http::{Request, Response};
@@ -46,22 +46,29 @@ pub enum Fault {
 type Answer = UnsyncBoxBody<Bytes, BoxError>;
 type Plan = Arc<dyn Fn(&Request<Body>) -> Fault + Send + Sync>;
 
-/// A client in front of which `plan` decides the fate of each request.
+/// The operator's client, with a `plan` in front that decides the fate of each request.
 pub async fn broken_client(
     plan: impl Fn(&Request<Body>) -> Fault + Send + Sync + 'static,
 ) -> Client {
-    let mut config = config().await;
-    config.default_retry = false; // as the operator has it
-    broken_client_of(config, plan)
+    client(Breaking {
+        plan: Arc::new(plan),
+        log: Log::default(),
+    })
+    .await
 }
 
-/// The same for another way to the API server.
-pub fn broken_client_of(
-    config: kube::Config,
-    plan: impl Fn(&Request<Body>) -> Fault + Send + Sync + 'static,
-) -> Client {
-    let builder = ClientBuilder::try_from(config).unwrap();
-    builder.with_layer(&Breaking(Arc::new(plan))).build()
+/// The operator's client, with a log of what it asks.
+pub async fn logged_client(log: &Log) -> Client {
+    client(Breaking {
+        plan: Arc::new(|_| Fault::None),
+        log: log.clone(),
+    })
+    .await
+}
+
+async fn client(layer: Breaking) -> Client {
+    let builder = ClientBuilder::try_from(operator_config().await).unwrap();
+    builder.with_layer(&layer).build()
 }
 
 /// Is it a watch?
@@ -71,7 +78,10 @@ pub fn is_watch(request: &Request<Body>) -> bool {
 }
 
 #[derive(Clone)]
-struct Breaking(Plan);
+struct Breaking {
+    plan: Plan,
+    log: Log,
+}
 
 impl<S> Layer<S> for Breaking {
     type Service = Broken<S>;
@@ -79,7 +89,8 @@ impl<S> Layer<S> for Breaking {
     fn layer(&self, inner: S) -> Broken<S> {
         Broken {
             inner: Arc::new(Mutex::new(inner)),
-            plan: self.0.clone(),
+            plan: self.plan.clone(),
+            log: self.log.clone(),
         }
     }
 }
@@ -87,6 +98,7 @@ impl<S> Layer<S> for Breaking {
 struct Broken<S> {
     inner: Arc<Mutex<S>>,
     plan: Plan,
+    log: Log,
 }
 
 impl<S, B> Service<Request<Body>> for Broken<S>
@@ -105,16 +117,15 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let (fault, inner) = ((self.plan)(&request), self.inner.clone());
+        let (fault, inner, log) = ((self.plan)(&request), self.inner.clone(), self.log.clone());
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         let send = async move {
             let mut inner = inner.lock().await;
             let answer = inner.ready().await?.call(request);
             drop(inner);
-            Ok::<_, BoxError>(
-                answer
-                    .await?
-                    .map(|body| body.map_err(Into::into).boxed_unsync()),
-            )
+            let answer = answer.await?;
+            log.add(&method, &uri, answer.status());
+            Ok::<_, BoxError>(answer.map(|body| body.map_err(Into::into).boxed_unsync()))
         };
         Box::pin(async move {
             match fault {

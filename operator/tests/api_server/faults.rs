@@ -14,7 +14,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 use tokio::sync::watch;
@@ -203,11 +203,12 @@ async fn watches_that_are_too_old_start_over() {
     watches_break(9).await;
 }
 
-/// Fails one request in thirty-two.
-async fn shaky(seed: usize) -> Client {
+/// Fails one request in thirty-two until it is `calm`.
+async fn shaky(seed: usize, calm: Arc<AtomicBool>) -> Client {
     let count = AtomicUsize::new(seed);
     broken_client(
         move |request| match count.fetch_add(1, Ordering::SeqCst) % 64 {
+            _ if calm.load(Ordering::SeqCst) => Fault::None,
             0 if !is_watch(request) => Fault::Refused(500, None),
             32 if request.method() == Method::PATCH => Fault::AnswerLost,
             _ => Fault::None,
@@ -220,9 +221,9 @@ async fn shaky(seed: usize) -> Client {
 async fn two_operators_at_once_do_not_quarrel() {
     const COUNT: usize = 8;
     in_a_space(|space| async move {
-        let mut operators: Vec<Operator> = Vec::new();
+        let (mut operators, calm) = (Vec::<Operator>::new(), Arc::new(AtomicBool::new(false)));
         for seed in [0, 16] {
-            let client = shaky(seed).await;
+            let client = shaky(seed, calm.clone()).await;
             operators.push(Space::operator_as(client, space.settings()));
         }
         space.fleet(COUNT, MADE).await;
@@ -237,6 +238,7 @@ async fn two_operators_at_once_do_not_quarrel() {
                 .await;
         }
         space.fleet(COUNT, CHANGED).await;
+        calm.store(true, Ordering::SeqCst);
         space.until_fleet_built(COUNT).await;
         let quiet = space.until_fleet_quiet().await;
         let made = space.made().await;

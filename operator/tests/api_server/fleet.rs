@@ -45,11 +45,11 @@ pub fn about(request: &Request<Body>) -> Option<usize> {
 }
 
 fn number(text: &str) -> Option<usize> {
-    let digits = text.strip_prefix('r')?.get(..2)?;
-    digits
-        .bytes()
-        .all(|digit| digit.is_ascii_digit())
-        .then(|| digits.parse().ok())?
+    let digits = text.strip_prefix('r')?;
+    let end = digits
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(digits.len());
+    digits[..end].parse().ok()
 }
 
 impl Space {

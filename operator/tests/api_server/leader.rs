@@ -2,8 +2,8 @@
 
 use crate::{
     broken::{Fault, broken_client},
-    server::{config, eventually, in_a_space},
-    space::Space,
+    server::{eventually, in_a_space, operator_config},
+    space::{LEASE, Space},
 };
 use http::{Method, Request};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -80,7 +80,7 @@ fn working(diary: &Diary) -> Option<String> {
 fn seat(space: &Space, name: &str) -> Seat {
     Seat {
         namespace: space.name.clone(),
-        lease: "the-lease".to_owned(),
+        lease: LEASE.to_owned(),
         identity: name.to_owned(),
         terms: TERMS,
     }
@@ -121,16 +121,16 @@ fn run(space: &Space, client: Client, name: &str, diary: &Diary) -> Runner {
 
 async fn lease(space: &Space) -> Lease {
     let leases = Api::<Lease>::namespaced(space.client.clone(), &space.name);
-    leases.get("the-lease").await.unwrap()
+    leases.get(LEASE).await.unwrap()
 }
 
 #[tokio::test]
 async fn one_of_two_works_and_when_it_is_killed_the_other_waits_for_the_lease_to_expire() {
     in_a_space(|space| async move {
         let diary = Diary::default();
-        let first = run(&space, space.client.clone(), "first", &diary);
+        let first = run(&space, space.operator.clone(), "first", &diary);
         eventually("the first works", || async { working(&diary).is_some() }).await;
-        let second = run(&space, space.client.clone(), "second", &diary);
+        let second = run(&space, space.operator.clone(), "second", &diary);
         eventually("the standby is ready", || async {
             second.health.is_working()
         })
@@ -160,7 +160,7 @@ async fn who_stops_gives_the_lease_back_and_the_next_begins_at_once() {
         let diary = Diary::default();
         let mut runners = Vec::new();
         for name in ["a", "b", "c"] {
-            let runner = run(&space, space.client.clone(), name, &diary);
+            let runner = run(&space, space.operator.clone(), name, &diary);
             eventually("it is ready", || async { runner.health.is_working() }).await;
             runners.push((name, runner));
         }
@@ -190,7 +190,7 @@ async fn who_read_a_stale_lease_gets_a_conflict_and_does_not_lead() {
     in_a_space(|space| async move {
         let diary = Diary::default();
         let free: Lease = serde_json::from_value(
-            json!({"metadata": {"name": "the-lease"}, "spec": {"holderIdentity": ""}}),
+            json!({"metadata": {"name": LEASE}, "spec": {"holderIdentity": ""}}),
         )
         .unwrap();
         let leases = Api::<Lease>::namespaced(space.client.clone(), &space.name);
@@ -203,7 +203,7 @@ async fn who_read_a_stale_lease_gets_a_conflict_and_does_not_lead() {
         .await;
         let slow = run(&space, client, "slow", &diary);
         sleep(Duration::from_millis(300)).await;
-        let quick = run(&space, space.client.clone(), "quick", &diary);
+        let quick = run(&space, space.operator.clone(), "quick", &diary);
         eventually("somebody works", || async { working(&diary).is_some() }).await;
         sleep(Duration::from_secs(2)).await;
         assert_eq!(working(&diary).as_deref(), Some("quick"));
@@ -237,12 +237,12 @@ async fn a_holder_that_cannot_renew_drops_its_work_before_another_can_begin() {
         let (client, cut) = cuttable().await;
         let lonely = run(&space, client, "lonely", &diary);
         eventually("it works", || async { working(&diary).is_some() }).await;
-        let other = run(&space, space.client.clone(), "other", &diary);
+        let other = run(&space, space.operator.clone(), "other", &diary);
         sleep(TERMS.retry * 2).await;
         let since = Instant::now();
         cut.store(true, Ordering::SeqCst);
         let lost = lonely.task.await.unwrap();
-        assert_eq!(lost, Err(Lost::Overdue("the-lease".to_owned())));
+        assert_eq!(lost, Err(Lost::Overdue(LEASE.to_owned())));
         assert!(
             since.elapsed() <= TERMS.renew + TERMS.retry,
             "{:?}",
@@ -270,21 +270,21 @@ async fn a_holder_that_cannot_renew_drops_its_work_before_another_can_begin() {
 async fn a_lease_that_was_given_to_another_ends_the_work_of_its_holder() {
     in_a_space(|space| async move {
         let diary = Diary::default();
-        let holder = run(&space, space.client.clone(), "holder", &diary);
+        let holder = run(&space, space.operator.clone(), "holder", &diary);
         eventually("it works", || async { working(&diary).is_some() }).await;
         let leases = Api::<Lease>::namespaced(space.client.clone(), &space.name);
         eventually("it is given away", || async {
             let mut given = lease(&space).await;
             given.spec.as_mut().unwrap().holder_identity = Some("somebody".to_owned());
             leases
-                .replace("the-lease", &PostParams::default(), &given)
+                .replace(LEASE, &PostParams::default(), &given)
                 .await
                 .is_ok()
         })
         .await;
         assert_eq!(
             holder.task.await.unwrap(),
-            Err(Lost::Taken("the-lease".to_owned()))
+            Err(Lost::Taken(LEASE.to_owned()))
         );
         assert_eq!(working(&diary), None);
     })
@@ -295,7 +295,12 @@ async fn a_lease_that_was_given_to_another_ends_the_work_of_its_holder() {
 async fn operator(space: &Space, name: &str) -> (CancellationToken, JoinHandle<bool>, Health) {
     let (stop, health) = (CancellationToken::new(), Health::default());
     let parts = (space.settings(), Metrics::default(), health.clone());
-    let run = run::operate_as_leader(config().await, seat(space, name), parts, stop.clone());
+    let run = run::operate_as_leader(
+        operator_config().await,
+        seat(space, name),
+        parts,
+        stop.clone(),
+    );
     let task = tokio::spawn(async move { run.await.is_ok() });
     (stop, task, health)
 }
@@ -338,7 +343,7 @@ async fn a_closed_fence_lets_no_request_of_the_work_pass() {
         });
         let candidate = Candidate::new(space.client.clone(), seat(&space, "x"), Metrics::default());
         let fence = candidate.fence();
-        let builder = ClientBuilder::try_from(config().await).unwrap();
+        let builder = ClientBuilder::try_from(operator_config().await).unwrap();
         let client = builder
             .with_layer(&count)
             .with_layer(&fence.layer())

@@ -57,7 +57,7 @@ impl Space {
 
     /// Starts an operator for this namespace.
     pub fn operator(&self) -> Operator {
-        Self::operator_as(self.client.clone(), self.settings())
+        Self::operator_as(self.operator.clone(), self.settings())
     }
 
     /// Starts an operator with another client and settings.

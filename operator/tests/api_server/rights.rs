@@ -1,63 +1,194 @@
-//! What the operator may do is what it needs.
+//! What the operator may do is what it needs: every test here runs it with the rights of `config/rbac`, and this one sees
+//! to it that it uses them all.
 
 use crate::{
+    broken::logged_client,
+    operator::Operator,
+    requests::{Log, Request},
     server::{config, eventually, in_a_space},
-    space::{Space, cluster_role},
+    space::{LEASE, Space, cluster_role, leases_role},
 };
-use kube::{Client, api::ListParams};
-use nostr_fleet_operator::api::status::ConditionType;
-use serde_json::json;
-use std::time::{Duration, Instant};
+use kube::{
+    Client,
+    api::{DynamicObject, ListParams, PostParams},
+};
+use nostr_fleet_operator::{
+    admin::Health,
+    api::status::ConditionType,
+    leader::{Candidate, Seat, election::Terms},
+    metrics::Metrics,
+    names,
+};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+use tokio_util::sync::CancellationToken;
+
+/// What the API server asks on the operator's behalf, where it has OwnerReferencesPermissionEnforcement: the right to block
+/// the owner's deletion.
+const ASKED_BY_ADMISSION: (&str, &str, &str) =
+    ("nostrfleet.io", "nostrrelays/finalizers", "update");
+
+/// All rights of a role, one by one.
+fn rights(role: &Value) -> BTreeSet<Request> {
+    let words = |value: &Value| -> Vec<String> {
+        let words = value.as_array().into_iter().flatten();
+        words
+            .map(|word| word.as_str().unwrap().to_owned())
+            .collect()
+    };
+    let mut rights = BTreeSet::new();
+    for rule in role["rules"].as_array().unwrap() {
+        for group in words(&rule["apiGroups"]) {
+            for resource in words(&rule["resources"]) {
+                for verb in words(&rule["verbs"]) {
+                    rights.insert((group.clone(), resource.clone(), verb));
+                }
+            }
+        }
+    }
+    rights
+}
+
+#[test]
+fn no_right_is_a_wildcard_and_none_is_about_secrets() {
+    for (group, resource, verb) in rights(&cluster_role()).union(&rights(&leases_role())) {
+        assert!(
+            ![group, resource, verb].contains(&&"*".to_owned()),
+            "{group} {resource} {verb}"
+        );
+        assert!(
+            !resource.starts_with("secrets") && !resource.contains("exec"),
+            "{resource}"
+        );
+    }
+}
 
 #[tokio::test]
-async fn the_operator_needs_no_more_than_its_role_and_never_reads_a_secret() {
+async fn the_operator_uses_every_right_that_it_has_and_needs_no_other() {
     in_a_space(|space| async move {
-        let client = space.limited_to(cluster_role()).await;
-        let operator = Space::operator_as(client.clone(), space.settings());
-        space.town("{}").await;
-        space.until_built().await;
-        space
-            .meddle(
-                "Service",
-                "town",
-                &json!({"spec": {"selector": {"x": "y"}}}),
-            )
-            .await;
-        space.town("network: {policy: None}").await;
-        eventually("the policy is gone", || async {
-            !space.has("NetworkPolicy", "town").await
-        })
-        .await;
-        eventually("an event is there", || async {
-            !space.events().await.is_empty()
-        })
-        .await;
-        assert_eq!(space.said(ConditionType::Stalled).await, "-");
+        let log = Log::default();
+        let client = logged_client(&log).await;
+        lead_once(&space, client.clone()).await;
+        let operator = Space::operator_as(client, space.settings());
+        a_life(&space, &operator).await;
         operator.stop().await;
-
-        let limited = Space {
-            client,
-            name: space.name.clone(),
+        let given: BTreeSet<Request> = rights(&cluster_role())
+            .union(&rights(&leases_role()))
+            .cloned()
+            .collect();
+        let mut used = log.requests();
+        let (group, resource, verb) = ASKED_BY_ADMISSION;
+        used.insert((group.to_owned(), resource.to_owned(), verb.to_owned()));
+        let beyond: Vec<_> = used.difference(&given).collect();
+        assert!(beyond.is_empty(), "asked without a right: {beyond:?}");
+        let idle: Vec<_> = given.difference(&used).collect();
+        assert!(idle.is_empty(), "rights that nothing needs: {idle:?}");
+        let theirs = Space {
+            client: space.operator.clone(),
+            ..space.clone()
         };
         assert!(
-            limited
+            theirs
                 .of("Secret")
                 .list(&ListParams::default())
                 .await
                 .is_err()
         );
-        for rule in cluster_role()["rules"].as_array().unwrap() {
-            for word in ["resources", "verbs", "apiGroups"] {
-                let words = rule[word].as_array().unwrap();
-                assert!(
-                    !words.contains(&json!("*")) && !words.contains(&json!("secrets")),
-                    "{rule}"
-                );
-            }
-        }
-        space.drop_role().await;
     })
     .await;
+}
+
+/// Takes the lease and gives it back.
+async fn lead_once(space: &Space, client: Client) {
+    let seat = Seat {
+        namespace: space.name.clone(),
+        lease: LEASE.to_owned(),
+        identity: "it".to_owned(),
+        terms: Terms::default(),
+    };
+    let candidate = Candidate::new(client, seat, Metrics::default());
+    let stop = CancellationToken::new();
+    let led = candidate.lead(&Health::default(), &stop, || async {}).await;
+    assert_eq!(led, Ok(()));
+}
+
+/// All that can happen to a relay.
+async fn a_life(space: &Space, operator: &Operator) {
+    // The pattern lets it in; no clock runs that long.
+    const CLASS: &str = "storage: {storageClassName: not-there}";
+    space
+        .town(&format!(
+            "{{limits: {{queryTime: 99999999999999999999h}}, {CLASS}}}"
+        ))
+        .await;
+    eventually("it is looked at", || async { operator.visits() >= 1 }).await;
+    space.town(CLASS).await;
+    space
+        .until_said(ConditionType::ConfigurationValid, "False/MissingReference")
+        .await;
+    let uid = space.get("NostrRelay", "town").await.unwrap().metadata.uid;
+    space.until_built().await;
+    for kind in [
+        "ServiceAccount",
+        "ConfigMap",
+        "Service",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "StatefulSet",
+    ] {
+        leave_behind(space, kind, uid.as_deref()).await;
+        eventually(
+            &format!("the {kind} of an older operator is gone"),
+            || async { !space.has(kind, "left-behind").await },
+        )
+        .await;
+    }
+    // The same event twice within minutes is counted, not written anew.
+    for paused in ["true", "false", "true"] {
+        let pause = json!({"metadata": {"annotations": {names::ANNOTATION_PAUSED: paused}}});
+        space.meddle("NostrRelay", "town", &pause).await;
+        let said = if paused == "true" {
+            "True/AnnotationSet"
+        } else {
+            "-"
+        };
+        space.until_said(ConditionType::Paused, said).await;
+    }
+}
+
+/// An object with our labels that nobody asks for.
+async fn leave_behind(space: &Space, kind: &str, owner: Option<&str>) {
+    let labels = json!({names::LABEL_NAME: "nostr-relay", names::LABEL_INSTANCE: "town", names::LABEL_MANAGED_BY: names::MANAGER});
+    let owner = json!([{"apiVersion": "nostrfleet.io/v1alpha1", "kind": "NostrRelay", "name": "town", "uid": owner, "controller": true}]);
+    let (api_version, spec) = match kind {
+        "Service" => ("v1", json!({"ports": [{"port": 80}]})),
+        "NetworkPolicy" => ("networking.k8s.io/v1", json!({"podSelector": {}})),
+        "PodDisruptionBudget" => ("policy/v1", json!({"maxUnavailable": 1})),
+        "StatefulSet" => (
+            "apps/v1",
+            json!({
+                "replicas": 0, "serviceName": "x", "selector": {"matchLabels": {"x": "y"}},
+                "template": {"metadata": {"labels": {"x": "y"}}, "spec": {"containers": [{"name": "x", "image": "x"}]}},
+            }),
+        ),
+        _ => ("v1", Value::Null),
+    };
+    let mut object = json!({
+        "apiVersion": api_version, "kind": kind,
+        "metadata": {"name": "left-behind", "labels": labels, "ownerReferences": owner},
+    });
+    if !spec.is_null() {
+        object["spec"] = spec;
+    }
+    let object: DynamicObject = serde_json::from_value(object).unwrap();
+    space
+        .of(kind)
+        .create(&PostParams::default(), &object)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

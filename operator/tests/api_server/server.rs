@@ -17,6 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Whom the operator of these tests acts as. It has the rights of `config/rbac`.
+pub const USER: &str = "nostr-fleet-operator-under-test";
 /// How long anything may take; the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -49,6 +51,15 @@ pub async fn config() -> Config {
     config
 }
 
+/// The same, with the rights of the operator and no others.
+pub async fn operator_config() -> Config {
+    let mut config = config().await;
+    config.default_retry = false; // as the operator has it
+    config.auth_info.impersonate = Some(USER.to_owned());
+    config.auth_info.impersonate_groups = Some(vec!["system:authenticated".to_owned()]);
+    config
+}
+
 /// Runs a test in a namespace of its own, which is removed afterwards in any case.
 pub async fn in_a_space<F, T>(test: F)
 where
@@ -77,8 +88,10 @@ where
         .unwrap();
     let space = Space {
         client,
+        operator: Client::try_from(operator_config().await).unwrap(),
         name: name.clone(),
     };
+    space.grant().await;
     eventually("the namespace has its account", || async {
         space.get("ServiceAccount", "default").await.is_some()
     })

@@ -3,7 +3,7 @@
 use crate::{
     common::{repository, yaml},
     operator::Operator,
-    server::{PATIENCE, config, eventually},
+    server::{PATIENCE, USER, config, eventually},
 };
 use kube::{
     Api, Client, ResourceExt,
@@ -19,10 +19,16 @@ use nostr_fleet_operator::{
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
+/// The only lease that the operator may write.
+pub const LEASE: &str = "nostr-fleet-operator";
+
 /// A namespace of its own.
 #[derive(Clone)]
 pub struct Space {
+    /// With all rights, for the test.
     pub client: Client,
+    /// With the operator's rights.
+    pub operator: Client,
     pub name: String,
 }
 
@@ -49,9 +55,12 @@ fn resource(kind: &str) -> ApiResource {
         "NetworkPolicy" => ("networking.k8s.io", "v1", "networkpolicies"),
         "PodDisruptionBudget" => ("policy", "v1", "poddisruptionbudgets"),
         "StatefulSet" => ("apps", "v1", "statefulsets"),
+        "Lease" => ("coordination.k8s.io", "v1", "leases"),
         "Event" => ("events.k8s.io", "v1", "events"),
         "NostrRelay" => (api::GROUP, api::VERSION, "nostrrelays"),
         "ClusterRole" => ("rbac.authorization.k8s.io", "v1", "clusterroles"),
+        "ClusterRoleBinding" => ("rbac.authorization.k8s.io", "v1", "clusterrolebindings"),
+        "Role" => ("rbac.authorization.k8s.io", "v1", "roles"),
         "RoleBinding" => ("rbac.authorization.k8s.io", "v1", "rolebindings"),
         other => panic!("{other} is not known here"),
     };
@@ -73,7 +82,9 @@ impl Space {
     /// The interface of a kind.
     pub fn of(&self, kind: &str) -> Api<DynamicObject> {
         match kind {
-            "ClusterRole" => Api::all_with(self.client.clone(), &resource(kind)),
+            "ClusterRole" | "ClusterRoleBinding" => {
+                Api::all_with(self.client.clone(), &resource(kind))
+            }
             _ => Api::namespaced_with(self.client.clone(), &self.name, &resource(kind)),
         }
     }
@@ -232,21 +243,64 @@ impl Space {
     }
 }
 
+/// The Role for the lease that is committed.
+pub fn leases_role() -> Value {
+    let text = std::fs::read_to_string(repository("config/rbac/leases.yaml")).unwrap();
+    yaml(text.split("---").next().unwrap())
+}
+
+fn binding(kind: &str, role: &Value, user: &str) -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": role["metadata"]["name"]},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role["kind"], "name": role["metadata"]["name"]},
+        "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}],
+    })
+}
+
 /// The operator's committed ClusterRole.
 pub fn cluster_role() -> Value {
     yaml(&std::fs::read_to_string(repository("config/rbac/role.yaml")).unwrap())
 }
 
 impl Space {
+    /// Gives the operator of these tests what `config/rbac` says, here and, as it is there, everywhere.
+    pub async fn grant(&self) {
+        let (mut role, mut leases) = (cluster_role(), leases_role());
+        role["metadata"] = json!({"name": USER});
+        leases["metadata"] = json!({"name": "leases"});
+        let bindings = [
+            binding("ClusterRoleBinding", &role, USER),
+            binding("RoleBinding", &leases, USER),
+        ];
+        for object in [role, leases].into_iter().chain(bindings) {
+            let (kind, name) = (
+                object["kind"].as_str().unwrap(),
+                object["metadata"]["name"].as_str().unwrap(),
+            );
+            let force = PatchParams::apply("operator-tests").force();
+            let applied = self
+                .of(kind)
+                .patch(name, &force, &Patch::Apply(&object))
+                .await;
+            applied.unwrap();
+        }
+        let theirs = Self {
+            client: self.operator.clone(),
+            ..self.clone()
+        };
+        eventually("the rights are in force", || async {
+            let lease = theirs.of("Lease").get_opt(LEASE).await;
+            let relays = theirs.of("NostrRelay").list(&ListParams::default()).await;
+            lease.is_ok() && relays.is_ok()
+        })
+        .await;
+    }
+
     /// A client with the rights of a role in this namespace, and nothing else. The role goes with [`Space::drop_role`].
     pub async fn limited_to(&self, mut role: Value) -> Client {
         let name = format!("{}-role", self.name);
         role["metadata"]["name"] = json!(name);
-        let binding = json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "operator"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
-            "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "operator-under-test"}],
-        });
+        let binding = binding("RoleBinding", &role, "operator-under-test");
         for (kind, object) in [("ClusterRole", role), ("RoleBinding", binding)] {
             let object = serde_json::from_value(object).unwrap();
             self.of(kind)
@@ -260,7 +314,7 @@ impl Space {
         let client = Client::try_from(config).unwrap();
         let limited = Self {
             client: client.clone(),
-            name: self.name.clone(),
+            ..self.clone()
         };
         eventually("the role is in force", || async {
             limited
