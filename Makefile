@@ -7,7 +7,7 @@
 # NOSTR_FLEET_CACHE, CLUSTER_DIR, CARGO_TARGET_DIR  where things are kept: e2e/cluster/env.sh is the one place that says where by default
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e bench crds lint images cluster-up cluster-down
+.PHONY: help demo test e2e bench bench-operator crds lint images cluster-up cluster-down
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ e2e: ## The tests with real pods only
 
 bench: ## Figures of a relay on this machine (two minutes; FULL=1: on a million events too, some more)
 	e2e/bench.sh
+
+bench-operator: ## Figures of the operator with 300 resources on the real API server
+	e2e/bench-operator.sh
 
 crds: ## Write crds/ anew from the Rust types
 	e2e/crds.sh

@@ -20,7 +20,7 @@ use std::{
 /// Whom the operator of these tests acts as. It has the rights of `config/rbac`.
 pub const USER: &str = "nostr-fleet-operator-under-test";
 /// How long anything may take; the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Where the kubeconfig is: the scripts know, by `E2E_KUBECONFIG`, `NOSTR_FLEET_CACHE`, `CLUSTER_DIR` and the like.
 fn kubeconfig() -> PathBuf {

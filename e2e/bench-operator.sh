@@ -1,0 +1,15 @@
+#!/bin/bash
+# usage: bench-operator.sh [RESOURCES]
+# Figures of the operator on the real API server of the local cluster, with RESOURCES (default 300) stopped relays: cold start, writes at rest, change to
+# applied, memory. The operator runs in the test's process, a debug build, beside the cluster on this machine. The installed operator stands aside.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. e2e/fleet.sh
+need_rust
+need_packages gcc libc6-dev
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
+e2e/cluster/ensure.sh
+without_proxy
+export E2E_KUBECONFIG=${E2E_KUBECONFIG:-$ADMIN}
+kubectl --kubeconfig "$E2E_KUBECONFIG" -n nostr-fleet-system scale --replicas=0 deployment/nostr-fleet-operator >/dev/null 2>&1 || true
+FLEET=${1:-300} cargo test --quiet --locked --workspace --test api_server -- --ignored --nocapture figures
