@@ -5,7 +5,7 @@
 //! *validate* makes a plan of it or says why not, [`build`] makes the objects, *apply* writes them and removes what is no
 //! longer wanted, *report* says how they fare. gather and apply talk to the cluster, the rest is pure.
 //!
-//! [`run`] starts a controller per kind and the admin port ([`admin`]); of several operators one works, as [`leader`] says. [`pods`] asks pods how they are, [`events`] turns
+//! [`run`] starts the visits that [`watches`] call for and the admin port ([`admin`]); of several operators one works, as [`leader`] says. [`pods`] asks pods how they are, [`events`] turns
 //! changed conditions into events, [`settings`] is what the operator was started with, [`names`] holds every name, label
 //! and annotation key.
 //!
@@ -29,3 +29,4 @@ pub mod reconcile;
 pub mod run;
 pub mod settings;
 pub mod telemetry;
+pub mod watches;

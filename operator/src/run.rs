@@ -8,44 +8,33 @@ use crate::{
     leader::{Candidate, Seat},
     metrics::Metrics,
     names,
-    reconcile::{
-        self, Context,
-        backoff::WatchBackoff,
-        memory::Memory,
-        sources::{self, ConfigMapMeta, Readers},
-    },
+    reconcile::{self, Context, error::Error, memory::Memory},
     settings::Settings,
     telemetry,
+    watches::Watches,
 };
 use futures::{
-    StreamExt,
-    future::{join_all, try_join_all},
-};
-use k8s_openapi::api::{
-    apps::v1::StatefulSet,
-    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount},
-    networking::v1::NetworkPolicy,
-    policy::v1::PodDisruptionBudget,
+    FutureExt, StreamExt,
+    future::{BoxFuture, Shared, join_all, try_join_all},
 };
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Client, Resource,
     client::ClientBuilder,
-    core::{DeserializeGuard, NamespaceResourceScope},
+    core::DeserializeGuard,
     runtime::{
-        Controller,
-        controller::Config,
+        applier,
+        controller::{Action, Config},
         events::{Recorder, Reporter},
-        reflector::{ObjectRef, Store},
-        watcher,
+        reflector::Store,
     },
 };
-use serde::de::DeserializeOwned;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    task::JoinError,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// Visits of one kind that may run at once.
 const CONCURRENCY: u16 = 16;
@@ -123,14 +112,19 @@ pub async fn operate(
     {
         return;
     }
+    let watches = everywhere::<NostrRelay>(&client, &settings);
+    let known = watches
+        .iter()
+        .map(|(namespace, watches)| (namespace.clone(), watches.known.clone()));
     let context = Arc::new(Context {
         recorder: Recorder::new(client.clone(), Reporter::from(names::MANAGER)),
+        known: known.collect(),
         client,
         settings,
         memory: Memory::default(),
         metrics,
     });
-    control_everywhere::<NostrRelay>(&context, &health, stop).await;
+    control_everywhere(watches, &context, &health, stop).await;
     health.set_working(false);
 }
 
@@ -166,25 +160,33 @@ async fn definitions(client: &Client) {
     }
 }
 
-/// One kind's controllers, one for each namespace that is watched, or one for all. The operator counts as working once
-/// all of them have seen all resources: without the right to list them it never is.
+/// One kind's watches by namespace, or of all under the empty name.
+fn everywhere<K: Kind>(client: &Client, settings: &Settings) -> Vec<(String, Watches<K>)> {
+    match &settings.watch_namespaces {
+        all if all.is_empty() => vec![(String::new(), Watches::new(client, None))],
+        some => some
+            .iter()
+            .map(|namespace| (namespace.clone(), Watches::new(client, Some(namespace))))
+            .collect(),
+    }
+}
+
+/// One kind's visits, in all namespaces that are watched. The operator counts as working once all resources have been
+/// seen: without the right to list them it never is.
 async fn control_everywhere<K: Kind>(
+    watches: Vec<(String, Watches<K>)>,
     context: &Arc<Context>,
     health: &Health,
     stop: CancellationToken,
 ) {
-    let controllers: Vec<_> = match &context.settings.watch_namespaces {
-        all if all.is_empty() => vec![controller::<K>(context, None)],
-        some => some
-            .iter()
-            .map(|namespace| controller::<K>(context, Some(namespace)))
-            .collect(),
-    };
-    let stores: Vec<_> = controllers.iter().map(Controller::store).collect();
+    let stores: Vec<_> = watches
+        .iter()
+        .map(|(_, watches)| watches.resources.clone())
+        .collect();
     let visits = join_all(
-        controllers
+        watches
             .into_iter()
-            .map(|controller| control(controller, context.clone(), stop.clone())),
+            .map(|(_, watches)| control(watches, context.clone(), stop.clone())),
     );
     let announce = async {
         if try_join_all(stores.iter().map(Store::wait_until_ready))
@@ -201,26 +203,27 @@ async fn control_everywhere<K: Kind>(
     }
 }
 
-/// One controller, until the token is cancelled.
-async fn control<K: Kind>(
-    controller: Controller<DeserializeGuard<K>>,
-    context: Arc<Context>,
-    stop: CancellationToken,
-) {
-    let visits = controller
-        .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(
-            reconcile::reconcile::<K>,
-            |object, error, context| reconcile::after_failure(&object, error, &context),
-            context.clone(),
-        )
-        .for_each(|visit| async {
-            if let Err(why) = visit {
-                reconcile::forget_deleted::<K, _>(&why, &context.memory);
-                tracing::debug!(%why, "a visit or a watch failed");
-            }
-        });
-    // A controller whose watches never began does not end by itself.
+/// The visits that one set of watches calls for, until the token is cancelled.
+async fn control<K: Kind>(mut watches: Watches<K>, context: Arc<Context>, stop: CancellationToken) {
+    watches.follow_lists(&context);
+    let known = watches.known;
+    // Shared: of several tasks that wait for one store, kube wakes only the last.
+    let complete = async move { known.complete().await }.boxed().shared();
+    let visits = applier(
+        move |object, context| visit(object, context, complete.clone()),
+        |object, error, context| reconcile::after_failure(&object, error, &context),
+        context.clone(),
+        watches.resources,
+        watches.calls.take_until(stop.clone().cancelled_owned()),
+        Config::default().concurrency(CONCURRENCY),
+    )
+    .for_each(|visit| async {
+        if let Err(why) = visit {
+            reconcile::forget_deleted::<K, _>(&why, &context.memory);
+            tracing::debug!(%why, "a visit or a watch failed");
+        }
+    });
+    // Visits whose watches never began do not end by themselves.
     let overdue = async {
         stop.cancelled().await;
         tokio::time::sleep(FAREWELL).await;
@@ -231,80 +234,24 @@ async fn control<K: Kind>(
     }
 }
 
-/// What is watched for one kind, in one namespace or in all.
-fn controller<K: Kind>(
-    context: &Arc<Context>,
-    namespace: Option<&String>,
-) -> Controller<DeserializeGuard<K>> {
-    let client = &context.client;
-    let ours = || watcher::Config::default().labels(&names::managed());
-    let theirs = watcher::Config::default().labels(&names::not_managed());
-    let all = watcher::Config::default();
-    let controller = Controller::new(api::<DeserializeGuard<K>>(client, namespace), all);
-    let (resources, context) = (controller.store(), context.clone());
-    controller
-        .with_config(Config::default().concurrency(CONCURRENCY))
-        .trigger_backoff(WatchBackoff::default())
-        .owns(api::<StatefulSet>(client, namespace), ours())
-        .owns(api::<Service>(client, namespace), ours())
-        .owns(api::<ConfigMap>(client, namespace), ours())
-        .owns(api::<ServiceAccount>(client, namespace), ours())
-        .owns(api::<NetworkPolicy>(client, namespace), ours())
-        .owns(api::<PodDisruptionBudget>(client, namespace), ours())
-        .watches(api::<Pod>(client, namespace), ours(), |pod| {
-            owner::<K, _>(&pod)
-        })
-        .watches(
-            api::<PersistentVolumeClaim>(client, namespace),
-            ours(),
-            |claim| owner::<K, _>(&claim),
-        )
-        // Lists stand in ConfigMaps of users: only their metadata is watched, and nothing is kept.
-        .watches(
-            api::<ConfigMapMeta>(client, namespace),
-            theirs,
-            move |map| readers::<K>(&resources, &context.memory.readers, &map),
-        )
-}
-
-/// The resources whose lists come from a ConfigMap, or came from it before it changed.
-fn readers<K: Kind>(
-    resources: &Store<DeserializeGuard<K>>,
-    readers: &Readers,
-    map: &ConfigMapMeta,
-) -> Vec<ObjectRef<DeserializeGuard<K>>> {
-    let (namespace, name) = (map.namespace(), map.name_any());
-    let reads = |object: &Arc<DeserializeGuard<K>>| {
-        object.meta().namespace == namespace
-            && object.0.as_ref().is_ok_and(|it| {
-                sources::concerns(it, map) || readers.has_read(&reconcile::key_of(it), &name)
-            })
+/// One visit as a task of its own, once its surroundings are known; it ends when nobody waits for it any more.
+fn visit<K: Kind>(
+    object: Arc<DeserializeGuard<K>>,
+    context: Arc<Context>,
+    complete: Shared<BoxFuture<'static, ()>>,
+) -> BoxFuture<'static, Result<Action, Error>> {
+    let task = AbortOnDropHandle::new(tokio::spawn(async move {
+        complete.await;
+        reconcile::reconcile(object, context).await
+    }));
+    let ended = async move {
+        match task.await.map_err(JoinError::try_into_panic) {
+            Ok(done) => done,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            Err(Err(_)) => std::future::pending().await, // the runtime ends
+        }
     };
-    let state = resources.state();
-    let concerned = state.iter().filter(|object| reads(object));
-    concerned
-        .map(|object| ObjectRef::from_obj(object.as_ref()))
-        .collect()
-}
-
-fn api<R>(client: &Client, namespace: Option<&String>) -> Api<R>
-where
-    R: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    }
-}
-
-/// Pods and claims belong to the StatefulSet or to nobody: their labels name the resource.
-fn owner<K: Kind, R: Resource>(object: &R) -> Option<ObjectRef<DeserializeGuard<K>>> {
-    let labels = object.labels();
-    if labels.get(names::LABEL_NAME)? != K::APP {
-        return None;
-    }
-    let instance = labels.get(names::LABEL_INSTANCE)?;
-    Some(ObjectRef::new(instance).within(&object.namespace()?))
+    ended.boxed()
 }
 
 fn stop_on_signal(stop: CancellationToken) -> std::io::Result<()> {
@@ -359,23 +306,5 @@ mod tests {
         let asked = Arc::new(AtomicUsize::new(0));
         definitions(&api_server(asked.clone())).await;
         assert_eq!(asked.load(Ordering::SeqCst), 2);
-    }
-
-    #[test]
-    fn pods_and_claims_lead_to_their_resource_by_their_labels() {
-        let pod = |name: &str| -> Pod {
-            serde_json::from_value(
-                serde_json::json!({"metadata": {"name": "town-0", "namespace": "here", "labels": {
-                    "app.kubernetes.io/name": name, "app.kubernetes.io/instance": "town",
-                }}}),
-            )
-            .unwrap()
-        };
-        let found = owner::<NostrRelay, _>(&pod("nostr-relay")).unwrap();
-        assert_eq!(
-            (found.name.as_str(), found.namespace.as_deref()),
-            ("town", Some("here"))
-        );
-        assert_eq!(owner::<NostrRelay, _>(&pod("something-else")), None);
     }
 }

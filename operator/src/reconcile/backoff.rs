@@ -44,9 +44,8 @@ impl Backoff {
     }
 }
 
-/// How long watches that failed wait: a tenth of a second, doubled up to a second. One delay holds up all watches of a
-/// controller, and after an outage each of them fails once more: kube's own 30 seconds would add up to minutes without
-/// news.
+/// How long a watch that failed waits: a tenth of a second, doubled up to a second. kube's own 30 seconds would be as long
+/// without news after an outage.
 #[derive(Debug, Default)]
 pub struct WatchBackoff {
     failures: u32,

@@ -1,4 +1,5 @@
-//! Reads what a resource points at and what is there of it. Decides nothing.
+//! Reads what a resource points at and what is there of it: from the watches what they tell, the rest from the API server.
+//! Decides nothing.
 
 use super::{
     Context,
@@ -6,17 +7,18 @@ use super::{
     error::{Class, Error},
     inventory::{self, Found},
     key_of,
+    known::Whose,
     mounts::{self, Unmounted},
     sources,
 };
-use crate::{build::selector_text, kinds::Kind, pods};
+use crate::{kinds::Kind, pods};
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{PersistentVolumeClaim, Pod},
     storage::v1::StorageClass,
 };
-use kube::{Api, ResourceExt, api::ListParams};
-use std::collections::BTreeMap;
+use kube::{Api, ResourceExt, runtime::reflector::ObjectRef};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What is there.
 #[derive(Clone, Debug, Default)]
@@ -47,24 +49,19 @@ pub struct Gathered {
 pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, Error> {
     let namespace = object.namespace().unwrap_or_default();
     let name = object.name_any();
-    let client = || context.client.clone();
-    let ours = ListParams::default().labels(&selector_text(K::APP, &name));
-
-    let pods = Api::<Pod>::namespaced(client(), &namespace);
-    let claims = Api::<PersistentVolumeClaim>::namespaced(client(), &namespace);
-    let sets = Api::<StatefulSet>::namespaced(client(), &namespace);
-    let (pods, claims, stateful_set, class_missing, found, maps) = tokio::try_join!(
-        async { pods.list(&ours).await.map_err(Error::of("list", "pods")) },
-        async {
-            let list = claims.list(&ours).await;
-            list.map_err(Error::of("list", "persistentvolumeclaims"))
-        },
-        async {
-            let set = sets.get_opt(&name).await;
-            set.map_err(Error::of("get", format!("statefulsets {name}")))
-        },
+    let whose = Whose {
+        app: K::APP,
+        namespace: &namespace,
+        name: &name,
+    };
+    let known = context.known(&namespace);
+    let pods = owned(known.map(|known| whose.among(&known.pods)));
+    let claims = owned(known.map(|known| whose.among(&known.claims)));
+    let set = ObjectRef::new(&name).within(&namespace);
+    let stateful_set = known.and_then(|known| known.sets.get(&set));
+    let (class_missing, found, maps) = tokio::try_join!(
         class_missing(context, object),
-        inventory::look(context, object),
+        inventory::look(context, object, &whose),
         sources::read(context, object),
     )?;
     let common = object.common();
@@ -77,15 +74,20 @@ pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, 
     Ok(Gathered {
         asked: Some(asked),
         written,
-        unmounted: mounts::look(context, &pods.items).await?,
+        unmounted: mounts::look(context, &pods).await?,
         nudges: context.memory.nudges.count(&key_of(object)),
-        stateful_set,
-        claims: claims.items,
-        answers: pods::ask_all(&pods.items).await,
-        pods: pods.items,
+        stateful_set: stateful_set.map(|set| set.as_ref().clone()),
+        claims,
+        answers: pods::ask_all(&pods).await,
+        pods,
         class_missing,
         found,
     })
+}
+
+fn owned<R: Clone>(objects: Option<Vec<Arc<R>>>) -> Vec<R> {
+    let objects = objects.into_iter().flatten();
+    objects.map(|object| object.as_ref().clone()).collect()
 }
 
 /// A class is named but not there. May we not read classes, we do not complain about them.

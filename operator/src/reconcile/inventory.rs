@@ -1,11 +1,7 @@
 //! Which objects exist that are ours or bear the name of one of ours. Pruning and the ownership rule read it.
 
-use super::{Context, allowlist, error::Error};
-use crate::{
-    build::{selector_text, shard_names},
-    kinds::Kind,
-    names,
-};
+use super::{Context, allowlist, error::Error, known::Whose};
+use crate::{build::shard_names, kinds::Kind, names};
 use futures::future::try_join_all;
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
@@ -14,8 +10,8 @@ use k8s_openapi::api::{
     policy::v1::PodDisruptionBudget,
 };
 use kube::{
-    Api, ResourceExt,
-    api::{ApiResource, DynamicObject, ListParams, ObjectMeta},
+    Api,
+    api::{ApiResource, DynamicObject, ObjectMeta},
 };
 
 /// An object that is there.
@@ -53,6 +49,11 @@ fn kinds(name: &str, has_lists: bool) -> Vec<(ApiResource, Vec<String>)> {
     ]
 }
 
+/// All kinds of children.
+pub fn resources() -> impl Iterator<Item = ApiResource> {
+    kinds("", false).into_iter().map(|(resource, _)| resource)
+}
+
 /// The interface of a kind of child, by its name.
 pub fn api(context: &Context, namespace: &str, kind: &str) -> Option<Api<DynamicObject>> {
     let (resource, _) = kinds("", false)
@@ -65,37 +66,39 @@ pub fn api(context: &Context, namespace: &str, kind: &str) -> Option<Api<Dynamic
     ))
 }
 
-/// Lists what has our labels, then looks up by name what has not: only when something is missing, or taken.
-pub async fn look<K: Kind>(context: &Context, object: &K) -> Result<Vec<Found>, Error> {
-    let (name, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
+/// What the watches know to have our labels; then what has not is looked up by name: only when something is missing, or
+/// taken.
+pub async fn look<K: Kind>(
+    context: &Context,
+    object: &K,
+    whose: &Whose<'_>,
+) -> Result<Vec<Found>, Error> {
     let has_lists = allowlist::has_lists(object.common().access);
-    let selector = format!("{},{}", selector_text(K::APP, &name), names::managed());
-    let ours = ListParams::default().labels(&selector);
-    let looks = kinds(&name, has_lists)
+    let looks = kinds(whose.name, has_lists)
         .into_iter()
-        .map(|(resource, wanted)| {
-            let client = context.client.clone();
-            let api = Api::<DynamicObject>::namespaced_with(client, &namespace, &resource);
-            look_at(api, resource, wanted, &ours)
-        });
+        .map(|(resource, wanted)| look_at(context, resource, wanted, whose));
     Ok(try_join_all(looks).await?.concat())
 }
 
 async fn look_at(
-    api: Api<DynamicObject>,
+    context: &Context,
     resource: ApiResource,
     wanted: Vec<String>,
-    ours: &ListParams,
+    whose: &Whose<'_>,
 ) -> Result<Vec<Found>, Error> {
-    let list = api.list_metadata(ours).await;
-    let list = list.map_err(Error::of("list", &resource.plural))?.items;
-    let known: Vec<String> = list.iter().map(ResourceExt::name_any).collect();
+    let known = context.known(whose.namespace);
+    let list = known.map_or_else(Vec::new, |known| known.metadata(&resource.kind, whose));
     let mut found: Vec<Found> = list
         .iter()
-        .map(|item| of(&resource, &item.metadata, true))
+        .map(|metadata| of(&resource, metadata, true))
         .collect();
-    for name in wanted.iter().filter(|name| !known.contains(name)) {
-        let other = api.get_metadata_opt(name).await;
+    let client = context.client.clone();
+    let api = Api::<DynamicObject>::namespaced_with(client, whose.namespace, &resource);
+    for name in wanted {
+        if found.iter().any(|known| known.name == name) {
+            continue;
+        }
+        let other = api.get_metadata_opt(&name).await;
         let other = other.map_err(Error::of("get", format!("{} {name}", resource.plural)))?;
         found.extend(
             other

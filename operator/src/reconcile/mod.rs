@@ -8,6 +8,7 @@ pub mod error;
 pub mod gather;
 pub mod inventory;
 pub mod judge;
+pub mod known;
 mod malformed;
 pub mod memory;
 pub mod mounts;
@@ -32,6 +33,7 @@ use backoff::spread;
 use error::{Class, Error};
 use gather::Gathered;
 use k8s_openapi::{api::core::v1::ObjectReference, jiff::Timestamp};
+use known::Known;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
@@ -43,6 +45,7 @@ use kube::{
 };
 use memory::Memory;
 use std::{
+    collections::BTreeMap,
     future::Future,
     sync::Arc,
     time::{Duration, Instant},
@@ -60,8 +63,18 @@ pub struct Context {
     pub recorder: Recorder,
     /// What is remembered from visit to visit.
     pub memory: Memory,
+    /// What the watches have told, by namespace; under the empty name if all are watched at once.
+    pub known: BTreeMap<String, Arc<Known>>,
     /// Counters.
     pub metrics: Metrics,
+}
+
+impl Context {
+    /// What the watches have told of a namespace.
+    pub fn known(&self, namespace: &str) -> Option<&Known> {
+        let known = self.known.get("").or_else(|| self.known.get(namespace));
+        known.map(Arc::as_ref)
+    }
 }
 
 /// How far this visit came.

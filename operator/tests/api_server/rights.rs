@@ -7,9 +7,11 @@ use crate::{
     requests::{Log, Request},
     server::{config, eventually, in_a_space},
     space::{LEASE, Space, cluster_role, leases_role},
+    status::serve,
 };
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
-    Client,
+    Api, Client, ResourceExt,
     api::{DynamicObject, ListParams, PostParams},
 };
 use nostr_fleet_operator::{
@@ -24,6 +26,7 @@ use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// What the API server asks on the operator's behalf, where it has OwnerReferencesPermissionEnforcement: the right to block
@@ -146,6 +149,7 @@ async fn a_life(space: &Space, operator: &Operator) {
         )
         .await;
     }
+    a_pod_that_lags(space, operator).await;
     // The same event twice within minutes is counted, not written anew.
     for paused in ["true", "false", "true"] {
         let pause = json!({"metadata": {"annotations": {names::ANNOTATION_PAUSED: paused}}});
@@ -157,6 +161,51 @@ async fn a_life(space: &Space, operator: &Operator) {
         };
         space.until_said(ConditionType::Paused, said).await;
     }
+}
+
+/// A pod that has a node and cannot mount something, and then one that runs an old configuration.
+async fn a_pod_that_lags(space: &Space, operator: &Operator) {
+    eventually("the pod exists", || space.has("Pod", "town-0")).await;
+    let bound = json!({
+        "apiVersion": "v1", "kind": "Binding", "metadata": {"name": "town-0"},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": "no-such-node"},
+    });
+    let pods = Api::<Pod>::namespaced(space.client.clone(), &space.name);
+    let user = PostParams::default();
+    let bind = pods.create_subresource::<_, Value>("binding", "town-0", &user, &bound);
+    let before = operator.visits();
+    bind.await.unwrap();
+    eventually("it is seen to wait", || async {
+        operator.visits() > before
+    })
+    .await;
+    let address = format!(
+        "127.{}.{}.9",
+        1 + rand::random::<u8>() % 250,
+        rand::random::<u8>()
+    );
+    let listener = TcpListener::bind((address.as_str(), relay_config::names::PORT_OPS))
+        .await
+        .unwrap();
+    let answer = json!({
+        "version": "0.1.0-test", "role": "relay", "uptimeSeconds": 1, "ready": true, "draining": false,
+        "connections": 0, "subscriptions": 0, "configuration": {"hash": "an-older-one"}, "store": {},
+    });
+    let pod = tokio::spawn(serve(listener, answer.to_string()));
+    let status = json!({
+        "phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
+        "conditions": [{"type": "Ready", "status": "True"}, {"type": "ContainersReady", "status": "True"}],
+    });
+    space.pod_status("town-0", &status).await;
+    let nudged = || async {
+        let pod = space.get("Pod", "town-0").await;
+        pod.is_some_and(|pod| {
+            pod.annotations()
+                .contains_key(names::ANNOTATION_CONFIGURATION)
+        })
+    };
+    eventually("the pod is nudged", nudged).await;
+    pod.abort();
 }
 
 /// An object with our labels that nobody asks for.

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 /// Answers every request with this body, as a pod's ops port would.
-async fn serve(listener: TcpListener, body: String) {
+pub async fn serve(listener: TcpListener, body: String) {
     loop {
         let (mut stream, _) = listener.accept().await.unwrap();
         let body = body.clone();
