@@ -143,7 +143,7 @@ mod tests {
     #[tokio::test]
     async fn a_change_is_in_the_store_before_it_is_told_and_a_new_look_tells_all_it_concerned() {
         let (store, writer) = reflector::store();
-        let events = [
+        let events = vec![
             Event::Init,
             Event::InitApply(pod("a")),
             Event::InitDone,
@@ -154,7 +154,7 @@ mod tests {
             Event::Delete(pod("b")),
         ];
         let concerns = |pod: &Pod| Some(ObjectRef::<Pod>::from_obj(pod));
-        let told = follow(writer, stream::iter(events.map(Ok)), concerns);
+        let told = follow(writer, stream::iter(events.into_iter().map(Ok)), concerns);
         let mut told = Box::pin(told);
         let mut seen = Vec::new();
         while let Some(call) = told.next().await {
