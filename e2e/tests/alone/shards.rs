@@ -28,7 +28,7 @@ async fn one_old_shard_among_new_ones_keeps_the_last_good_list_even_through_a_re
         let hash = expected(&[&member]);
         without_operator(&scene.cluster, async || {
             make_older(scene, 3).await?;
-            nudge(scene, &club.relay).await?;
+            scene.nudge(&club.relay.pod()).await?;
             let status = until_it_complains(&club.relay).await?;
             ensure!(status.access.hash == hash, "{status:?}");
             ensure!(status.access.error.contains("shard 3"), "{status:?}");
@@ -40,7 +40,7 @@ async fn one_old_shard_among_new_ones_keeps_the_last_good_list_even_through_a_re
         })
         .await?;
         until_undone(scene, 3, &hash).await?;
-        nudge(scene, &club.relay).await?; // nobody else does: the pod has the right list in force
+        scene.nudge(&club.relay.pod()).await?; // nobody else does: the pod has the right list in force
         look_often("the shards to agree again", PATIENCE, async || {
             let status = club.relay.pod_status().await?;
             Ok(status.access.error.is_empty().then_some(()))
@@ -82,20 +82,6 @@ async fn until_undone(scene: &Scene, number: usize, hash: &str) -> Result<()> {
         Ok((generation == hash).then_some(()))
     })
     .await
-}
-
-/// Makes the kubelet look at the pod's mounts now, as the operator would.
-async fn nudge(scene: &Scene, relay: &Relay<'_>) -> Result<()> {
-    for _ in 0..3 {
-        let now = format!("{:?}", std::time::Instant::now());
-        let patch = Patch::Merge(json!({"metadata": {"annotations": {"e2e/nudge": now}}}));
-        scene
-            .pods()
-            .patch(&relay.pod(), &PatchParams::default(), &patch)
-            .await?;
-        tokio::time::sleep(Duration::from_secs(1)).await; // the kubelet's cache may lag behind the object
-    }
-    Ok(())
 }
 
 async fn until_it_complains(relay: &Relay<'_>) -> Result<Status> {

@@ -11,7 +11,7 @@ async fn a_hot_key_is_in_force_on_an_open_connection_and_a_cold_one_replaces_the
         let relay = scene.relay("town", "").await?;
         let mut socket = relay.dial_pod().await?;
         let before = scene.life(&relay.pod()).await?;
-        // Ready again once the pod confirms the new file: at the kubelet's pace, up to a minute and a half.
+        // Ready again once the pod confirms the new file.
         scene
             .relay("town", "  limits: {subscriptions: 1}\n")
             .await?;
