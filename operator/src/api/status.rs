@@ -49,8 +49,10 @@ pub struct AllowlistStatus {
     #[schemars(length(max = 64))]
     pub hash: String,
     /// Entries of all lists together.
+    #[schemars(with = "i64", range(min = 0))] // Kubernetes knows no uint64
     pub entries: u64,
     /// ConfigMaps that they come from, and one more if the spec holds some itself.
+    #[schemars(with = "i64", range(min = 0))] // Kubernetes knows no uint64
     pub sources: u64,
     /// Pods that have it in force, of those that serve: `1/1`.
     #[schemars(length(max = 16))]
