@@ -159,6 +159,20 @@ async fn a_banned_key_may_do_nothing_but_vanish() {
 }
 
 #[tokio::test]
+async fn a_request_to_vanish_elsewhere_carries_nothing_past_the_lists() {
+    let relay = TestRelay::configured(&format!(
+        "{{url: 'wss://relay.example', access: {{write: {{mode: Allow, pubkeys: ['{}']}}}}}}",
+        pubkey(2)
+    ));
+    let mut client = relay.connect().await;
+    let elsewhere = |who| event(who, 62, &[&["relay", "wss://other.example"]], "read this");
+    assert_eq!(word(&mut client, &elsewhere(1)).await, "restricted");
+    assert_eq!(word(&mut client, &elsewhere(2)).await, "");
+    relay.swap("{url: 'wss://relay.example', access: {kinds: {deny: ['62']}}}");
+    assert_eq!(word(&mut client, &elsewhere(3)).await, "blocked");
+}
+
+#[tokio::test]
 async fn a_kind_that_is_not_taken_is_named() {
     let relay = TestRelay::configured("{access: {kinds: {allow: ['0-9', '62'], deny: ['4']}}}");
     let mut client = relay.connect().await;
@@ -200,6 +214,8 @@ async fn before_any_list_is_known_nobody_is_served() {
     let mut client = relay.connect().await;
     assert_eq!(asks(&mut client).await, "restricted");
     assert_eq!(word(&mut client, &note(1, "x")).await, "restricted");
+    let vanish = event(1, 62, &[&["relay", "ALL_RELAYS"]], "");
+    assert_eq!(word(&mut client, &vanish).await, "");
     assert!(client.prove(1).await.0);
     assert_eq!(asks(&mut client).await, "restricted");
 }

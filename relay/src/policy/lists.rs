@@ -3,7 +3,6 @@
 //! [`Rules`] are built once per swap and never changed: a judgement is a few look-ups in one table. Ban comes before
 //! every list, and whoever signs with throw-away keys is judged by what else is known of it. Nothing here reads a file.
 
-use super::vanish::VANISH;
 use crate::wire::{Event, PublicKey, Verdict};
 use relay_config::{
     Lists,
@@ -171,15 +170,12 @@ impl Rules {
         }
     }
 
-    /// May a client that proved `keys` publish `event`? `now` in seconds since 1970. A request to vanish is everybody's
-    /// right (NIP-62).
+    /// May a client that proved `keys` publish `event`? `now` in seconds since 1970. A request to vanish from here is
+    /// everybody's right (NIP-62): whoever knows our URL does not ask.
     ///
     /// # Errors
     /// As [`Rules::may_read`].
     pub fn may_write(&self, event: &Event, keys: &[PublicKey], now: u64) -> Result<(), Verdict> {
-        if event.kind() == VANISH {
-            return Ok(());
-        }
         self.arrived()?;
         let who = std::iter::once(event.pubkey()).chain(keys.iter().copied());
         self.not_banned(who, now)?;

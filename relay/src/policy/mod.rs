@@ -27,7 +27,7 @@ pub fn check(event: &Event, hot: &Hot, now: u64) -> Result<(), Verdict> {
     if kind == AUTH {
         return Err(Verdict::invalid("AUTH events go in AUTH"));
     }
-    if kind != vanish::VANISH && !hot.access.kinds.takes(kind) {
+    if !hot.access.kinds.takes(kind) && !vanish::names_us(event, hot.url.as_deref()) {
         return Err(Verdict::blocked(format!("kind {kind} is not taken here")));
     }
     limits::check(event, limits)?;
@@ -67,7 +67,7 @@ pub(crate) mod tests {
         assert_eq!(check(1), Ok(()));
     }
     #[test]
-    fn a_kind_that_is_not_taken_is_named_and_a_request_to_vanish_always_is_taken() {
+    fn a_kind_that_is_not_taken_is_named_and_a_request_to_vanish_from_here_always_is_taken() {
         let mut hot = Hot::default();
         hot.access.kinds.deny = vec!["4".parse().unwrap(), "62".parse().unwrap()];
         let check = |kind, tags| check(&event(kind, tags, ""), &hot, 1_700_000_000);
@@ -75,5 +75,6 @@ pub(crate) mod tests {
         assert_eq!(refused, "blocked: kind 4 is not taken here");
         assert_eq!(check(1, "[]"), Ok(()));
         assert_eq!(check(62, r#"[["relay","ALL_RELAYS"]]"#), Ok(()));
+        assert!(check(62, r#"[["relay","wss://other.example"]]"#).is_err());
     }
 }

@@ -8,7 +8,7 @@
 use super::shared::Shared;
 use crate::{
     hub::Recipient,
-    policy::lists::Rules,
+    policy::{lists::Rules, vanish},
     wire::{Event, PublicKey, Verdict},
 };
 use relay_config::{Hot, access::Required};
@@ -154,9 +154,13 @@ impl WriteRights {
         }
     }
 
-    /// May a client that proved `keys` publish this event?
+    /// May a client that proved `keys` publish this event? To vanish from here is everybody's right, also of the banned
+    /// (NIP-62); a request that names others is an event like any other, or it would carry anything past the lists.
     pub(super) fn judge(&self, event: &Event, keys: &[PublicKey]) -> Result<(), Verdict> {
         may_speak(&self.hot, keys)?;
+        if vanish::names_us(event, self.hot.url.as_deref()) {
+            return Ok(());
+        }
         self.rules.may_write(event, keys, self.now)
     }
 

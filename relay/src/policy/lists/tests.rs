@@ -253,20 +253,6 @@ fn a_banned_recipient_stands_for_nobody() {
 }
 
 #[test]
-fn everybody_may_vanish() {
-    let vanish = event(62, &[]);
-    let note = event(1, &[]);
-    for shut_or_banned in [
-        rules(writing(Mode::Allow, WriteBy::Session), &["b a1"]),
-        rules(writing(Mode::Deny, WriteBy::Author), &["w a1"]),
-        Rules::shut(),
-    ] {
-        assert_eq!(write(&shut_or_banned, &vanish, &[]), "ok");
-        assert_ne!(write(&shut_or_banned, &note, &[]), "ok");
-    }
-}
-
-#[test]
 fn an_entry_ends_when_its_day_begins() {
     let midnight = "2027-01-01".parse::<relay_config::lists::Day>().unwrap();
     let (last, first) = (midnight.begins() - 1, midnight.begins());
