@@ -1,17 +1,22 @@
-//! Lists of public keys: the line that people write, the entry that it becomes, eight shards of entries, and the one
-//! hash that ties modes and lists together.
+//! Lists of public keys: the entries, eight shards of them, and the one hash that ties modes and lists together.
+//!
+//! - `line`: what people write, with its `key` and its `day`
 //!
 //! A list reaches a pod as eight files, because one ConfigMap is too small for a large list, and nine objects do not
 //! change at once. So the configuration and every shard carry the hash of the whole, and [`Lists::whole`] takes
 //! either all of it or nothing.
 
+mod day;
+mod key;
+mod line;
+
+pub use day::Day;
+pub use key::Key;
+pub use line::{LineError, Listed, line};
+
 use crate::access::{Access, Mode, WriteBy};
-use nostr::key::PublicKey;
 use sha2::{Digest, Sha256};
-use std::{
-    fmt::{self, Write as _},
-    str::FromStr,
-};
+use std::{fmt::Write as _, str::FromStr};
 
 /// Shards of a list: by the first three bits of the key.
 pub const SHARDS: usize = 8;
@@ -19,150 +24,8 @@ pub const SHARDS: usize = 8;
 /// Bytes that one shard may hold, below what one ConfigMap can.
 pub const SHARD_BYTES: usize = 1_040_000;
 
-/// The 32 bytes of a public key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(pub [u8; 32]);
-
-impl Key {
-    /// The shard that it belongs to.
-    pub fn shard(&self) -> usize {
-        usize::from(self.0[0] >> 5)
-    }
-
-    /// `npub1…` (NIP-19) or 64 lower-case hex.
-    pub fn parse(text: &str) -> Option<Self> {
-        if text.starts_with("npub1") {
-            return Some(Self(PublicKey::parse(text).ok()?.to_bytes()));
-        }
-        Self::from_hex(text)
-    }
-
-    fn from_hex(text: &str) -> Option<Self> {
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => Some(byte - b'0'),
-            b'a'..=b'f' => Some(byte - b'a' + 10),
-            _ => None,
-        };
-        let hex: &[u8; 64] = text.as_bytes().try_into().ok()?;
-        let mut key = [0; 32];
-        for (byte, pair) in key.iter_mut().zip(hex.chunks_exact(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-        }
-        Some(Self(key))
-    }
-
-    /// Appends 64 lower-case hex characters. Lists of 100,000 keys are written and hashed whenever they change.
-    fn push_hex(&self, text: &mut String) {
-        for byte in self.0 {
-            for digit in [byte >> 4, byte & 15] {
-                text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
-            }
-        }
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut hex = String::with_capacity(64);
-        self.push_hex(&mut hex);
-        f.write_str(&hex)
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// A day (UTC), written `2027-01-01`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Day {
-    year: u16,
-    month: u8,
-    of_month: u8,
-}
-
-impl Day {
-    /// Its first second, since 1970.
-    pub fn begins(self) -> u64 {
-        // Howard Hinnant's days_from_civil, for years from 1970 on: the year begins in March.
-        let (month, day) = (u64::from(self.month), u64::from(self.of_month));
-        let year = u64::from(self.year) - u64::from(month <= 2);
-        let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-        let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468;
-        days * 86_400
-    }
-}
-
-impl FromStr for Day {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let digits = |range: std::ops::Range<usize>| {
-            let part = text
-                .get(range)
-                .filter(|part| part.bytes().all(|b| b.is_ascii_digit()));
-            part.and_then(|part| part.parse::<u16>().ok()).ok_or(())
-        };
-        if text.len() != 10 || text.as_bytes()[4] != b'-' || text.as_bytes()[7] != b'-' {
-            return Err(());
-        }
-        let (year, month, day) = (digits(0..4)?, digits(5..7)?, digits(8..10)?);
-        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        let most = match month {
-            2 => 28 + u16::from(leap),
-            4 | 6 | 9 | 11 => 30,
-            1..=12 => 31,
-            _ => return Err(()),
-        };
-        if year < 1970 || day == 0 || day > most {
-            return Err(());
-        }
-        Ok(Self {
-            year,
-            month: month as u8,
-            of_month: day as u8,
-        })
-    }
-}
-
-impl fmt::Display for Day {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.of_month)
-    }
-}
-
-/// A key, and the day at whose beginning it is no longer listed.
-pub type Listed = (Key, Option<Day>);
-
-/// What is wrong with a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LineError {
-    /// Not a key.
-    #[error("not a public key: write npub1… or 64 lower-case hex characters")]
-    Key,
-    /// Something behind the key that is no date.
-    #[error("not a date: write until 2027-01-01 behind the key, or nothing")]
-    Date,
-}
-
-/// One line as people write it: a key, `until` and a day where the entry ends by itself, and `#` before a comment.
-/// `None`: nothing but a comment or blanks.
-pub fn line(text: &str) -> Result<Option<Listed>, LineError> {
-    let text = text.split('#').next().unwrap_or_default();
-    let mut words = text.split_whitespace();
-    let Some(key) = words.next() else {
-        return Ok(None);
-    };
-    let key = Key::parse(key).ok_or(LineError::Key)?;
-    let until = match (words.next(), words.next(), words.next()) {
-        (None, ..) => None,
-        (Some("until"), Some(day), None) => Some(day.parse().map_err(|()| LineError::Date)?),
-        _ => return Err(LineError::Date),
-    };
-    Ok(Some((key, until)))
-}
+/// Bytes of lines that are hashed at a time.
+const BLOCK: usize = 16 << 10;
 
 /// Which list an entry is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -387,12 +250,16 @@ fn hash(modes: Modes, entries: &[Entry]) -> String {
     hash.update(format!(
         "allowlist 1\nread {read:?}\nwrite {write:?} by {by:?}\n"
     ));
-    let mut line = String::new();
+    // By the block: a hash of 100,000 lines is not begun and ended with each.
+    let mut lines = String::with_capacity(BLOCK + 128);
     for entry in entries {
-        line.clear();
-        entry.push_line(&mut line);
-        hash.update(&line);
+        entry.push_line(&mut lines);
+        if lines.len() >= BLOCK {
+            hash.update(&lines);
+            lines.clear();
+        }
     }
+    hash.update(&lines);
     let mut hex = String::with_capacity(64);
     Key(hash.finalize().into()).push_hex(&mut hex);
     hex
@@ -427,157 +294,4 @@ fn read_shard(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(first: u8) -> Key {
-        let mut bytes = [7; 32];
-        bytes[0] = first;
-        Key(bytes)
-    }
-
-    fn entry(first: u8, list: List, until: Option<&str>) -> Entry {
-        Entry {
-            key: key(first),
-            list,
-            until: until.map(|day| day.parse().unwrap()),
-        }
-    }
-
-    fn allow() -> Access {
-        let mut access = Access::default();
-        access.write.mode = Mode::Allow;
-        access
-    }
-
-    fn lists() -> Lists {
-        let entries = vec![
-            entry(0xff, List::Write, None),
-            entry(0x00, List::Write, Some("2027-01-01")),
-            entry(0x00, List::Banned, None),
-            entry(0x40, List::Read, None),
-        ];
-        Lists::new(Modes::of(&allow()), entries)
-    }
-
-    fn shards(lists: &Lists) -> [Option<String>; SHARDS] {
-        lists.shards().map(Some)
-    }
-
-    #[test]
-    fn a_line_is_a_key_with_or_without_a_date_and_a_comment() {
-        let hex = "3bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
-        let npub = "npub180cvv07tjdrrgpa0j7j7tmnyl2yr6yr7l8j4s3evf6u64th6gkwsyjh6w6";
-        let expected = (Key::parse(hex).unwrap(), None);
-        assert_eq!(line(hex), Ok(Some(expected)));
-        assert_eq!(line(&format!("  {npub}  # fiatjaf")), Ok(Some(expected)));
-        let until = line(&format!("{hex} until 2027-01-01")).unwrap().unwrap();
-        assert_eq!(until.1.unwrap().to_string(), "2027-01-01");
-        assert_eq!(line("# nobody"), Ok(None));
-        assert_eq!(line("   "), Ok(None));
-    }
-
-    #[test]
-    fn a_line_that_is_none_says_what_is_wrong() {
-        let hex = "3bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
-        for text in [
-            "npub1xyz",
-            "me",
-            &hex.to_uppercase(),
-            &hex[1..],
-            &format!("nostr:{hex}"),
-        ] {
-            assert_eq!(line(text), Err(LineError::Key), "{text}");
-        }
-        for date in [
-            "2027-01-01",
-            "until",
-            "until 2027-02-29",
-            "until 2027-1-1",
-            "until 1969-12-31",
-            "until 2027-01-01 x",
-        ] {
-            assert_eq!(
-                line(&format!("{hex} {date}")),
-                Err(LineError::Date),
-                "{date}"
-            );
-        }
-        assert!(line(&format!("{hex} until 2028-02-29")).is_ok());
-    }
-
-    #[test]
-    fn a_day_begins_at_midnight_utc() {
-        let begins = |text: &str| text.parse::<Day>().unwrap().begins();
-        assert_eq!(begins("1970-01-01"), 0);
-        assert_eq!(begins("2000-02-29"), 951_782_400);
-        assert_eq!(begins("2000-03-01"), 951_868_800);
-        assert_eq!(begins("2026-11-21"), 1_795_219_200);
-        assert_eq!(begins("9999-12-31"), 253_402_214_400);
-    }
-
-    #[test]
-    fn what_is_sharded_is_read_back_whole() {
-        let lists = lists();
-        let access = Access {
-            generation: Some(lists.generation()),
-            ..allow()
-        };
-        assert_eq!(Lists::whole(&access, &shards(&lists)), Ok(lists));
-    }
-
-    #[test]
-    fn a_shard_of_another_generation_or_a_changed_one_is_refused() {
-        let lists = lists();
-        let access = Access {
-            generation: Some(lists.generation()),
-            ..allow()
-        };
-        let other = Lists::new(lists.modes(), vec![entry(0x00, List::Write, None)]);
-        let mut mixed = shards(&lists);
-        mixed[0] = Some(other.shards()[0].clone());
-        assert!(matches!(
-            Lists::whole(&access, &mixed),
-            Err(NotWhole::Mixed { shard: 0, .. })
-        ));
-        let mut missing = shards(&lists);
-        missing[7] = None;
-        assert_eq!(Lists::whole(&access, &missing), Err(NotWhole::Missing(7)));
-        let mut shortened = shards(&lists);
-        shortened[7] = Some(format!("{}\n", lists.generation()));
-        assert!(matches!(
-            Lists::whole(&access, &shortened),
-            Err(NotWhole::Hash(_))
-        ));
-        let mut moved = shards(&lists);
-        moved.swap(0, 7);
-        assert!(matches!(
-            Lists::whole(&access, &moved),
-            Err(NotWhole::Line(0, 2))
-        ));
-        // The modes belong to it: an Allow can not become an Open on its own.
-        let opened = Access {
-            generation: access.generation.clone(),
-            ..Access::default()
-        };
-        assert!(matches!(
-            Lists::whole(&opened, &shards(&lists)),
-            Err(NotWhole::Hash(_))
-        ));
-    }
-
-    #[test]
-    fn a_key_that_is_named_twice_stays_as_long_as_the_longer_of_both() {
-        let modes = Modes::default();
-        let (short, long) = (Some("2027-01-01"), Some("2028-01-01"));
-        for (one, two, kept) in [
-            (short, long, long),
-            (long, short, long),
-            (short, None, None),
-        ] {
-            let entries = vec![entry(1, List::Write, one), entry(1, List::Write, two)];
-            let lists = Lists::new(modes, entries);
-            assert_eq!(lists.entries(), [entry(1, List::Write, kept)]);
-        }
-    }
-}
+mod tests;

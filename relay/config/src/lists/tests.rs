@@ -1,0 +1,152 @@
+use super::*;
+
+fn key(first: u8) -> Key {
+    let mut bytes = [7; 32];
+    bytes[0] = first;
+    Key(bytes)
+}
+
+fn entry(first: u8, list: List, until: Option<&str>) -> Entry {
+    Entry {
+        key: key(first),
+        list,
+        until: until.map(|day| day.parse().unwrap()),
+    }
+}
+
+fn allow() -> Access {
+    let mut access = Access::default();
+    access.write.mode = Mode::Allow;
+    access
+}
+
+fn lists() -> Lists {
+    let entries = vec![
+        entry(0xff, List::Write, None),
+        entry(0x00, List::Write, Some("2027-01-01")),
+        entry(0x00, List::Banned, None),
+        entry(0x40, List::Read, None),
+    ];
+    Lists::new(Modes::of(&allow()), entries)
+}
+
+fn shards(lists: &Lists) -> [Option<String>; SHARDS] {
+    lists.shards().map(Some)
+}
+
+#[test]
+fn a_line_is_a_key_with_or_without_a_date_and_a_comment() {
+    let hex = "3bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
+    let npub = "npub180cvv07tjdrrgpa0j7j7tmnyl2yr6yr7l8j4s3evf6u64th6gkwsyjh6w6";
+    let expected = (Key::parse(hex).unwrap(), None);
+    assert_eq!(line(hex), Ok(Some(expected)));
+    assert_eq!(line(&format!("  {npub}  # fiatjaf")), Ok(Some(expected)));
+    let until = line(&format!("{hex} until 2027-01-01")).unwrap().unwrap();
+    assert_eq!(until.1.unwrap().to_string(), "2027-01-01");
+    assert_eq!(line("# nobody"), Ok(None));
+    assert_eq!(line("   "), Ok(None));
+}
+
+#[test]
+fn a_line_that_is_none_says_what_is_wrong() {
+    let hex = "3bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
+    for text in [
+        "npub1xyz",
+        "me",
+        &hex.to_uppercase(),
+        &hex[1..],
+        &format!("nostr:{hex}"),
+    ] {
+        assert_eq!(line(text), Err(LineError::Key), "{text}");
+    }
+    for date in [
+        "2027-01-01",
+        "until",
+        "until 2027-02-29",
+        "until 2027-1-1",
+        "until 1969-12-31",
+        "until 2027-01-01 x",
+    ] {
+        assert_eq!(
+            line(&format!("{hex} {date}")),
+            Err(LineError::Date),
+            "{date}"
+        );
+    }
+    assert!(line(&format!("{hex} until 2028-02-29")).is_ok());
+}
+
+#[test]
+fn a_day_begins_at_midnight_utc() {
+    let begins = |text: &str| text.parse::<Day>().unwrap().begins();
+    assert_eq!(begins("1970-01-01"), 0);
+    assert_eq!(begins("2000-02-29"), 951_782_400);
+    assert_eq!(begins("2000-03-01"), 951_868_800);
+    assert_eq!(begins("2026-11-21"), 1_795_219_200);
+    assert_eq!(begins("9999-12-31"), 253_402_214_400);
+}
+
+#[test]
+fn what_is_sharded_is_read_back_whole() {
+    let lists = lists();
+    let access = Access {
+        generation: Some(lists.generation()),
+        ..allow()
+    };
+    assert_eq!(Lists::whole(&access, &shards(&lists)), Ok(lists));
+}
+
+#[test]
+fn a_shard_of_another_generation_or_a_changed_one_is_refused() {
+    let lists = lists();
+    let access = Access {
+        generation: Some(lists.generation()),
+        ..allow()
+    };
+    let other = Lists::new(lists.modes(), vec![entry(0x00, List::Write, None)]);
+    let mut mixed = shards(&lists);
+    mixed[0] = Some(other.shards()[0].clone());
+    assert!(matches!(
+        Lists::whole(&access, &mixed),
+        Err(NotWhole::Mixed { shard: 0, .. })
+    ));
+    let mut missing = shards(&lists);
+    missing[7] = None;
+    assert_eq!(Lists::whole(&access, &missing), Err(NotWhole::Missing(7)));
+    let mut shortened = shards(&lists);
+    shortened[7] = Some(format!("{}\n", lists.generation()));
+    assert!(matches!(
+        Lists::whole(&access, &shortened),
+        Err(NotWhole::Hash(_))
+    ));
+    let mut moved = shards(&lists);
+    moved.swap(0, 7);
+    assert!(matches!(
+        Lists::whole(&access, &moved),
+        Err(NotWhole::Line(0, 2))
+    ));
+    // The modes belong to it: an Allow can not become an Open on its own.
+    let opened = Access {
+        generation: access.generation.clone(),
+        ..Access::default()
+    };
+    assert!(matches!(
+        Lists::whole(&opened, &shards(&lists)),
+        Err(NotWhole::Hash(_))
+    ));
+}
+
+#[test]
+fn a_key_that_is_named_twice_stays_as_long_as_the_longer_of_both() {
+    let modes = Modes::default();
+    let (short, long) = (Some("2027-01-01"), Some("2028-01-01"));
+    for (one, two, kept) in [
+        (short, long, long),
+        (long, short, long),
+        (short, None, None),
+    ] {
+        let entries = vec![entry(1, List::Write, one), entry(1, List::Write, two)];
+        let lists = Lists::new(modes, entries);
+        assert_eq!(lists.entries(), [entry(1, List::Write, kept)]);
+    }
+}
