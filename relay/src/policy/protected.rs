@@ -1,15 +1,55 @@
 //! Events that only their author may publish (NIP-70), and reposts that would smuggle them in.
 
 use crate::wire::{Event, PublicKey, Verdict};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+use std::fmt;
 
 /// Kinds whose content is another event: repost and generic repost (NIP-18).
 const REPOSTS: [u16; 2] = [6, 16];
 
-/// The one field of a reposted event that matters here.
-#[derive(Deserialize)]
+/// What matters here of a reposted event: do its tags hold a `-`? A text may say `tags` twice, and readers differ in which
+/// they take: any counts.
+#[derive(Default)]
 struct Reposted {
-    tags: Vec<Vec<String>>,
+    is_protected: bool,
+}
+
+impl<'de> Deserialize<'de> for Reposted {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        input.deserialize_map(Fields)
+    }
+}
+
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Reposted;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Reposted, A::Error> {
+        let mut reposted = Reposted::default();
+        while let Some(name) = fields.next_key::<String>()? {
+            if name == "tags" {
+                reposted.is_protected |= is_protected(fields.next_value()?);
+            } else {
+                fields.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(reposted)
+    }
+}
+
+fn is_protected(tags: &RawValue) -> bool {
+    let tags = serde_json::from_str::<Vec<Vec<String>>>(tags.get()).unwrap_or_default();
+    let mut names = tags.iter().filter_map(|tag| tag.first());
+    names.any(|name| name == "-")
 }
 
 /// May a client that proved `keys` publish this event, if it is protected?
@@ -42,12 +82,7 @@ pub fn check(event: &Event) -> Result<(), Verdict> {
 }
 
 fn holds_protected(content: &str) -> bool {
-    serde_json::from_str::<Reposted>(content).is_ok_and(|event| {
-        event
-            .tags
-            .iter()
-            .any(|tag| tag.first().is_some_and(|name| name == "-"))
-    })
+    serde_json::from_str::<Reposted>(content).is_ok_and(|event| event.is_protected)
 }
 
 #[cfg(test)]
@@ -72,6 +107,13 @@ mod tests {
         let protected = content(r#"[["t","a"],["-"]]"#);
         assert!(check(&event(6, "[]", &protected)).is_err());
         assert!(check(&event(16, "[]", &protected)).is_err());
+        for twice in [
+            r#"{"tags":[],"tags":[["-"]]}"#,
+            r#"{"tags":[["-"]],"tags":[]}"#,
+            r#"{"tags":5,"t\u0061gs":[["\u002d"]]}"#,
+        ] {
+            assert!(check(&event(6, "[]", twice)).is_err(), "{twice}");
+        }
         assert_eq!(check(&event(1, "[]", &protected)), Ok(()));
         assert_eq!(check(&event(6, "[]", &content(r#"[["t","-"]]"#))), Ok(()));
         assert_eq!(check(&event(6, "[]", "")), Ok(()));
