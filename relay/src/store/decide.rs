@@ -93,12 +93,6 @@ fn recipients(event: &Verified) -> impl Iterator<Item = [u8; 32]> {
         .map(|key| *key.as_bytes())
 }
 
-fn is_tagged(entry: &Entry<'_>, letter: u8, key: &[u8; 32]) -> bool {
-    entry
-        .tags()
-        .any(|tag| tag[0] == letter && tag.len() == 34 && &tag[2..] == key)
-}
-
 impl<'a> Look<'a> {
     /// The stored event with this id.
     pub fn stored(&self, id: &[u8; 32]) -> heed::Result<Option<Entry<'a>>> {
@@ -200,7 +194,7 @@ impl<'a> Look<'a> {
         let lasting = stored.kind() == DELETION || stored.kind() == VANISH;
         let is_wrap = GIFT_WRAPS.contains(&stored.kind());
         let is_authors = stored.pubkey() == signer && !lasting;
-        if is_authors || (is_wrap && is_tagged(&stored, b'p', signer)) {
+        if is_authors || (is_wrap && stored.is_tagged(b'p', signer)) {
             effects.push(Effect::Tombstone {
                 id: *id,
                 by: *signer,
@@ -248,11 +242,10 @@ impl<'a> Look<'a> {
                 gone.insert(entry.number());
             }
         })?;
-        let mut tag = Vec::new();
-        keys::write_tag(&mut tag, b'p', &event.pubkey().to_string());
+        let tag = keys::hex_tag(b'p', pubkey);
         let tag = SmallKey::of(&[&keys::wrap_prefix(&tag)]);
         self.each(Index::Tag, &tag, u64::MAX, |entry| {
-            if is_tagged(entry, b'p', pubkey) {
+            if entry.is_tagged(b'p', pubkey) {
                 gone.insert(entry.number());
             }
         })?;

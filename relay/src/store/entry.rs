@@ -11,7 +11,10 @@
 //! 128 address [16] (zero: none)   144 index keys, effects, text
 //! ```
 
-use super::{effect::Effects, keys::TagKeys};
+use super::{
+    effect::Effects,
+    keys::{self, TagKeys},
+};
 use crate::wire::{EventId, PublicKey, Verified};
 
 /// Bytes before the index keys.
@@ -186,6 +189,12 @@ impl<'a> Entry<'a> {
     /// The indexed tags.
     pub fn tags(&self) -> TagKeys<'a> {
         TagKeys::new(self.part(0, 28))
+    }
+
+    /// Does a tag of this letter name this id or public key? Asked per row: nothing is allocated.
+    pub fn is_tagged(&self, letter: u8, key: &[u8; 32]) -> bool {
+        let key = keys::hex_tag(letter, key);
+        self.tags().any(|tag| tag == key)
     }
 
     /// The bytes of the effects.

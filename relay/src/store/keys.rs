@@ -39,11 +39,18 @@ impl<'a> Iterator for TagKeys<'a> {
     }
 }
 
+/// The key of a tag whose value is an id or a public key.
+pub(super) fn hex_tag(letter: u8, value: &[u8; 32]) -> [u8; 34] {
+    let mut key = [HEX; 34];
+    key[0] = letter;
+    key[2..].copy_from_slice(value);
+    key
+}
+
 /// Appends the key of one tag.
 pub(super) fn write_tag(out: &mut Vec<u8>, letter: u8, value: &str) {
     if let Some(id) = EventId::from_hex(value) {
-        out.extend_from_slice(&[letter, HEX]);
-        out.extend_from_slice(id.as_bytes());
+        out.extend_from_slice(&hex_tag(letter, id.as_bytes()));
     } else if value.len() <= INLINE {
         out.extend_from_slice(&[letter, value.len() as u8]);
         out.extend_from_slice(value.as_bytes());

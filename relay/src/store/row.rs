@@ -43,6 +43,11 @@ impl<'a> Row<'a> {
         self.0.text()
     }
 
+    /// Does a `p` tag name this key? Asked for each row of a private kind.
+    pub fn is_for(&self, key: &PublicKey) -> bool {
+        self.0.is_tagged(b'p', key.as_bytes())
+    }
+
     /// Does it carry this indexed tag? One ASCII letter, the first value only (NIP-01).
     pub fn tagged(&self, letter: u8, value: &str) -> bool {
         let mut key = Vec::with_capacity(2 + 32);
