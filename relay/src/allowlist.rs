@@ -138,12 +138,11 @@ impl Allowlist {
             }
         };
         self.refused = None;
-        let rules = Rules::new(&lists);
-        let unkept = rules.generation() != self.kept.generation();
-        self.unkept = unkept.then(|| (lists, Instant::now()));
-        let changed = rules.generation() != self.in_force.rules.load().generation();
+        let generation = lists.generation();
+        let changed = generation != self.in_force.rules.load().generation();
         if changed {
-            let (generation, entries) = (rules.generation().to_owned(), rules.entries());
+            let rules = Rules::new(&lists);
+            let entries = rules.entries();
             self.in_force.rules.store(Arc::new(rules));
             let ms = u64::try_from(found.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(generation, entries, ms, "allowlist swapped");
@@ -153,6 +152,8 @@ impl Allowlist {
                 "a new allowlist is in force and is being kept in the volume",
             );
         }
+        let unkept = generation != self.kept.generation();
+        self.unkept = unkept.then(|| (lists, Instant::now()));
         changed
     }
 
