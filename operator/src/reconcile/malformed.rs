@@ -82,6 +82,7 @@ mod tests {
             .map(|it| (it.type_.as_str(), it.status.as_str()))
             .collect();
         let wanted = [
+            ("AllowlistApplied", "Unknown"),
             ("Available", "Unknown"),
             ("ConfigurationValid", "False"),
             ("Degraded", "Unknown"),
