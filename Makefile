@@ -13,7 +13,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Variables: EVENTS=FILE  E2E_KUBECONFIG=FILE with RELAY_IMAGE= and OPERATOR_IMAGE=  FULL=1  CARGO_TARGET_DIR=DIR"
 
-demo: ## From nothing to a relay on Kubernetes that keeps its events when its pod is killed; leaves the cluster up
+demo: ## From nothing to a relay on Kubernetes: events, a killed pod, TLS, a list that rotates; leaves the cluster up
 	e2e/demo.sh
 
 test: ## All tests: units, the operator against a real API server, real pods

@@ -11,5 +11,11 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 e2e/cluster/ensure.sh
 without_proxy
 export E2E_KUBECONFIG=${E2E_KUBECONFIG:-$ADMIN}
-kubectl --kubeconfig "$E2E_KUBECONFIG" -n nostr-fleet-system scale --replicas=0 deployment/nostr-fleet-operator >/dev/null 2>&1 || true
+OPERATOR=(-n nostr-fleet-system deployment/nostr-fleet-operator)
+scale() { kubectl --kubeconfig "$E2E_KUBECONFIG" scale --replicas="$1" "${OPERATOR[@]}" >/dev/null; }
+installed=$(kubectl --kubeconfig "$E2E_KUBECONFIG" get "${OPERATOR[@]}" --ignore-not-found -o jsonpath='{.spec.replicas}' 2>/dev/null || true)
+if [ -n "$installed" ]; then
+  trap 'scale "$installed"' EXIT
+  scale 0
+fi
 FLEET=${1:-300} cargo test --quiet --locked --workspace --test api_server -- --ignored --nocapture figures

@@ -1,6 +1,7 @@
 //! Samples with real pods: what they promise in their first lines.
 
 use anyhow::{Context, Result, ensure};
+use nostr::prelude::{Keys, SecretKey};
 use nostr_fleet_e2e::{
     cluster::Cluster,
     events::{keys, note},
@@ -16,6 +17,13 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 fn sample(name: &str) -> Result<String> {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/samples");
     fs::read_to_string(samples.join(name)).with_context(|| name.to_owned())
+}
+
+/// The private sample lists the smallest secret keys there are.
+fn listed(number: u8) -> Result<Keys> {
+    let mut secret = [0; 32];
+    secret[31] = number;
+    Ok(Keys::new(SecretKey::from_slice(&secret)?))
 }
 
 #[tokio::test]
@@ -46,6 +54,16 @@ async fn the_private_sample_serves_its_three_lists_and_nobody_else() -> Result<(
             !verdict.accepted && verdict.reason.starts_with("restricted: "),
             "{verdict:?}"
         );
+        let (resident, banned) = (listed(2)?, listed(5)?);
+        for (keys, accepted, begins) in [(resident, true, ""), (banned, false, "blocked: ")] {
+            let mut socket = relay.dial_pod().await?;
+            socket.authenticate(&keys, &relay.url().await?).await?;
+            let verdict = socket.publish(&note(&keys, "here I am")).await?;
+            ensure!(
+                verdict.accepted == accepted && verdict.reason.starts_with(begins),
+                "{verdict:?}"
+            );
+        }
         Ok(())
     })
     .await

@@ -124,6 +124,8 @@ fn values(root: &Value, schema: &Value) -> String {
         Some(_) => "npub or 64 hex".into(),
         None if schema["maxLength"].is_u64() => format!("text, up to {}", schema["maxLength"]),
         None if schema["type"] == "integer" => "number".into(),
+        None if schema["type"] == "boolean" => "`true`, `false`".into(),
+        None if schema["type"] == "array" => "list".into(),
         None => "text".into(),
     }
 }
