@@ -3,6 +3,10 @@
 //! A subscription registers in the hub first and keeps what arrives in a buffer. Its first slice's read transaction fixes
 //! the number N: stored rows count up to N, the buffer after N. A buffer that grows too large is thrown away and refilled
 //! from the log. Slices are read on the read threads, and only while the outbox has room: so only live delivery can fill it.
+//!
+//! - `open`: one subscription, and what it keeps meanwhile
+
+mod open;
 
 use super::{
     mailbox::{Letter, Mailbox},
@@ -12,13 +16,14 @@ use super::{
 };
 use crate::{
     hub::{
-        Delivery, Key,
+        Key,
         recipient::{Lost, OUTBOX_BYTES, Taken},
     },
     metrics::Limited,
     store::Committed,
     wire::{Filter, SubscriptionId, Verdict, reply, reply::Completeness},
 };
+use open::{CatchingUp, Subscription};
 use relay_config::Limits;
 use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
@@ -32,56 +37,9 @@ const SIDE_BY_SIDE: usize = 4;
 /// Ids up to which a query for ids alone is answered in place: a look-up is no scan, and costs less than a hand-over.
 const LOOK_UP: usize = 8;
 
-/// Bytes of event text that one subscription keeps while its stored events are read.
-const BUFFER_BYTES: usize = 256 << 10;
-
 /// A live delivery was lost because the client does not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SlowReader;
-
-/// One open subscription.
-pub(super) struct Subscription {
-    pub(super) key: Key,
-    pub(super) id: SubscriptionId,
-    filters: Arc<[Filter]>,
-    weight: usize,
-    /// Everything up to here was sent, or did not match.
-    after: Committed,
-    /// `None`: live.
-    catching_up: Option<Box<CatchingUp>>,
-}
-
-/// A subscription whose stored events are not all sent.
-#[derive(Default)]
-struct CatchingUp {
-    /// `None` while it is on a read thread.
-    scan: Option<Box<Scan>>,
-
-    buffer: Vec<Delivery>,
-    bytes: usize,
-    /// The buffer overflowed: what arrived must be read from the log.
-    missed: bool,
-    /// Ephemeral events that came and could not be kept: no log has them.
-    ephemeral: u64,
-}
-
-impl CatchingUp {
-    fn keep(&mut self, delivery: Delivery) {
-        self.bytes += delivery.bytes();
-        self.buffer.push(delivery);
-        if self.missed || self.bytes > BUFFER_BYTES {
-            self.miss();
-        }
-    }
-
-    fn miss(&mut self) {
-        self.missed = true;
-        let buffer = mem::take(&mut self.buffer);
-        let ephemeral = buffer.iter().filter(|kept| kept.number.is_none());
-        self.ephemeral += ephemeral.count() as u64;
-        self.bytes = 0;
-    }
-}
 
 /// The subscriptions of one session, in the order of their keys.
 pub(super) struct Subscriptions {
@@ -370,34 +328,6 @@ impl Subscriptions {
 impl Drop for Subscriptions {
     fn drop(&mut self) {
         self.open.iter().for_each(|open| self.leave(open.key));
-    }
-}
-
-impl Subscription {
-    fn name(&self) -> (Key, SubscriptionId) {
-        (self.key, self.id.clone())
-    }
-
-    fn hear(&mut self, delivery: Delivery, outbox: &mut Outbox) {
-        if let Some(catching_up) = &mut self.catching_up {
-            catching_up.keep(delivery);
-        } else if self.is_news(&delivery) {
-            self.after = delivery.number.unwrap_or(self.after);
-            outbox.live(delivery);
-        }
-    }
-
-    /// Was it committed after what was sent? Ephemeral events always are news.
-    fn is_news(&self, delivery: &Delivery) -> bool {
-        delivery.number.is_none_or(|number| number > self.after)
-    }
-
-    fn go_live(&mut self, outbox: &mut Outbox) {
-        if let Some(caught_up) = self.catching_up.take() {
-            for delivery in caught_up.buffer {
-                self.hear(delivery, outbox);
-            }
-        }
     }
 }
 

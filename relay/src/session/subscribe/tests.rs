@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     clock::SystemClock,
-    hub::Recipient,
+    hub::{Delivery, Recipient},
     metrics::Metrics,
     policy::lists::Rules,
     role::Relay,
