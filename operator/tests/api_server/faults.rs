@@ -28,11 +28,11 @@ const CHANGED: &str = "{info: {name: changed}, network: {policy: None}}";
 
 /// For the relay of number k, the k-th request is the one that fails. Relay 0 is spared.
 #[derive(Clone, Default)]
-struct Counts(Arc<Mutex<BTreeMap<usize, usize>>>);
+pub struct Counts(Arc<Mutex<BTreeMap<usize, usize>>>);
 
 impl Counts {
     /// Is it this request's turn to fail?
-    fn strikes(&self, request: &Request<Body>) -> bool {
+    pub fn strikes(&self, request: &Request<Body>) -> bool {
         if is_watch(request) {
             return false;
         }
@@ -45,12 +45,12 @@ impl Counts {
         *count == relay
     }
 
-    fn start_over(&self) {
+    pub fn start_over(&self) {
         self.0.lock().unwrap().clear();
     }
 
     /// How many requests the spared relay had.
-    fn spared(&self) -> usize {
+    pub fn spared(&self) -> usize {
         self.0.lock().unwrap().get(&0).copied().unwrap_or_default()
     }
 }

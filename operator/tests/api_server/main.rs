@@ -19,6 +19,7 @@ mod requests;
 mod rights;
 mod scope;
 mod server;
+mod shut;
 mod space;
 mod specs;
 mod status;

@@ -4,7 +4,6 @@ use crate::{
     common::{
         repository,
         rules::{self, CASES, NAMES, SCHEMA_REFUSES},
-        yaml,
     },
     server::in_a_space,
     space::Space,
@@ -13,6 +12,7 @@ use kube::{
     ResourceExt,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fs;
 
@@ -94,16 +94,28 @@ async fn the_api_server_refuses_what_the_rules_refuse() {
     .await;
 }
 
+/// The relays among the samples; a file may hold several documents.
+fn samples() -> Vec<(String, Value)> {
+    let mut samples = Vec::new();
+    for entry in fs::read_dir(repository("config/samples")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let documents = serde_yaml::Deserializer::from_str(&text);
+        let values = documents.map(|document| Value::deserialize(document).unwrap());
+        let relays = values.filter(|value| value["kind"] == "NostrRelay");
+        samples.extend(relays.map(|relay| (path.display().to_string(), relay)));
+    }
+    samples
+}
+
 #[tokio::test]
 async fn samples_are_accepted_and_scaling_past_one_is_not() {
     in_a_space(|space| async move {
-        for entry in fs::read_dir(repository("config/samples")).unwrap() {
-            let path = entry.unwrap().path();
-            let value: Value = yaml(&fs::read_to_string(&path).unwrap());
-            if value["kind"] == "NostrRelay" {
-                let accepted = dry_run(&space, &value).await;
-                assert!(accepted.is_ok(), "{}: {accepted:?}", path.display());
-            }
+        let samples = samples();
+        assert!(samples.len() >= 6, "only {} were looked at", samples.len());
+        for (path, sample) in samples {
+            let accepted = dry_run(&space, &sample).await;
+            assert!(accepted.is_ok(), "{path}: {accepted:?}");
         }
         space.town("{}").await;
         let scale = json!({"spec": {"replicas": 2}});

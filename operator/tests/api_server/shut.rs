@@ -1,0 +1,129 @@
+//! Told Allow, no failing request opens a door: what a pod could read at any moment is one of the lists that were asked for,
+//! whole, or it is not whole and the pod keeps what it has.
+
+use crate::{
+    broken::{Fault, broken_client},
+    faults::Counts,
+    fleet::relay,
+    server::{eventually, in_a_space},
+    space::Space,
+};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{ResourceExt, api::ListParams};
+use nostr_fleet_operator::names;
+use relay_config::{
+    Config, Lists,
+    access::Mode,
+    lists::{Key, SHARDS},
+    names as pod,
+};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::pin,
+    sync::{Arc, Mutex},
+};
+
+/// More than the requests of one visit that writes lists.
+const RELAYS: usize = 36;
+
+const ANNA: &str = "3bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
+const BEN: &str = "7bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
+
+type Maps = BTreeMap<String, BTreeMap<String, String>>;
+
+fn only(key: &str) -> String {
+    let list = format!("{{mode: Allow, pubkeys: ['{key}']}}");
+    format!("{{access: {{read: {list}, write: {list}}}}}")
+}
+
+/// All ConfigMaps of the namespace at one moment.
+async fn maps(space: &Space) -> Maps {
+    let maps = space.of("ConfigMap").list(&ListParams::default()).await;
+    let maps = maps.unwrap().items.into_iter();
+    maps.map(|map| {
+        let name = map.name_any();
+        let data = serde_json::from_value::<ConfigMap>(map.data.clone())
+            .ok()
+            .and_then(|map| map.data);
+        (name, data.unwrap_or_default())
+    })
+    .collect()
+}
+
+/// Whose key a pod of this relay would let in: `None` as long as what it could read is not whole. It is never told Open.
+fn let_in(maps: &Maps, relay: &str) -> Option<Key> {
+    let text = maps.get(&names::config(relay))?.get(pod::CONFIG_FILE)?;
+    let access = Config::read(text).unwrap().hot.access;
+    assert_eq!(
+        (access.read.mode, access.write.mode),
+        (Mode::Allow, Mode::Allow),
+        "{relay} was opened"
+    );
+    let shards: [Option<String>; SHARDS] = std::array::from_fn(|number| {
+        let map = maps.get(&names::shard(relay, number))?;
+        map.get(&pod::shard(number)).cloned()
+    });
+    let lists = Lists::whole(&access, &shards).ok()?;
+    let keys: Vec<Key> = lists.entries().iter().map(|entry| entry.key).collect();
+    assert_eq!(keys.len(), 2, "{relay}: one key, in both lists");
+    assert_eq!(keys[0], keys[1], "{relay}: two lists were mixed");
+    Some(keys[0])
+}
+
+/// Looks at all relays again and again while the work goes on. Says how often.
+async fn beside(space: &Space, work: impl Future<Output = ()>) -> usize {
+    let asked = [ANNA, BEN].map(|key| Key::parse(key).unwrap());
+    let (mut work, mut looks) = (pin!(work), 0);
+    loop {
+        tokio::select! {
+            () = &mut work => return looks,
+            maps = maps(space) => {
+                for number in 0..RELAYS {
+                    let key = let_in(&maps, &relay(number));
+                    assert!(key.is_none_or(|key| asked.contains(&key)), "{number} lets in a stranger");
+                }
+                looks += 1;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn told_allow_no_failing_request_opens_a_door() {
+    in_a_space(|space| async move {
+        let (counts, fault) = (Counts::default(), Arc::new(Mutex::new(Fault::None)));
+        let (plan, fate) = (counts.clone(), fault.clone());
+        let client = broken_client(move |request| {
+            if plan.strikes(request) {
+                fate.lock().unwrap().clone()
+            } else {
+                Fault::None
+            }
+        });
+        let operator = Space::operator_as(client.await, space.settings());
+        let work = async {
+            for (key, way) in [
+                (ANNA, Fault::Refused(500, None)),
+                (BEN, Fault::AnswerLost),
+                (ANNA, Fault::Dropped),
+            ] {
+                *fault.lock().unwrap() = way;
+                counts.start_over();
+                space.fleet(RELAYS, &only(key)).await;
+                eventually("all relays have the new list", || async {
+                    let maps = maps(&space).await;
+                    let wanted = Key::parse(key);
+                    (0..RELAYS).all(|number| let_in(&maps, &relay(number)) == wanted)
+                })
+                .await;
+                let spared = counts.spared();
+                assert!(spared > SHARDS, "only {spared} requests were counted");
+            }
+        };
+        let looks = beside(&space, work).await;
+        assert!(looks > 10, "only {looks} looks");
+        operator.stop().await;
+    })
+    .await;
+}
