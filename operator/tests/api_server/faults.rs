@@ -147,6 +147,12 @@ async fn an_answer_that_is_lost_at_any_request_changes_nothing_in_the_end() {
     every_request_fails_once(Fault::AnswerLost).await;
 }
 
+/// A visit that waits for an answer is given up after its time, and made good by the next.
+#[tokio::test]
+async fn a_request_that_nobody_answers_changes_nothing_in_the_end() {
+    every_request_fails_once(Fault::Hang).await;
+}
+
 /// A client whose watches break when told, and are told `Gone` when they come back.
 async fn client_with_weak_watches(gone: Arc<AtomicUsize>) -> (Client, watch::Sender<u32>) {
     let (cut, cuts) = watch::channel(0);
