@@ -21,8 +21,11 @@ relay_url() {
 
 forward() { # again after each kill: forwarding ends with the pod
   [ -z "${E2E_LOCAL:-}" ] || return 0
-  [ -z "$FORWARD" ] || kill "$FORWARD" 2>/dev/null || true
-  k port-forward "pod/$NAME-0" 18443:8443 >/dev/null &
+  if [ -n "$FORWARD" ]; then # the port must be free again
+    kill "$FORWARD" 2>/dev/null || true
+    wait "$FORWARD" 2>/dev/null || true
+  fi
+  kubectl --namespace "$NAMESPACE" port-forward "pod/$NAME-0" 18443:8443 >/dev/null & # not k: its process would be a shell around it
   FORWARD=$!
   sleep 2
 }
