@@ -46,7 +46,43 @@ impl Mark {
     }
 
     /// Does it stand in a mount, which swaps whole? A plain file may be half written when its mark has just changed.
-    pub fn is_mounted(&self) -> bool {
+    fn is_mounted(&self) -> bool {
         self.link.is_some()
+    }
+}
+
+/// Files that are looked at again and again: says when they must be read.
+#[derive(Debug)]
+pub struct Watched {
+    /// Their state when they were last read.
+    read: Vec<Mark>,
+    /// Their state at the last look.
+    seen: Vec<Mark>,
+}
+
+impl Watched {
+    /// Files that were read in this state.
+    pub fn new(marks: Vec<Mark>) -> Self {
+        Self {
+            read: marks.clone(),
+            seen: marks,
+        }
+    }
+
+    /// One look: must they be read again? Plain files that are being written are left alone until they have stood still from
+    /// one look to the next; a mount swaps whole.
+    pub fn look(&mut self, marks: Vec<Mark>) -> bool {
+        let still = marks.iter().all(Mark::is_mounted) || marks == self.seen;
+        self.seen = marks;
+        let due = self.seen != self.read && still;
+        if due {
+            self.read.clone_from(&self.seen);
+        }
+        due
+    }
+
+    /// Their state when they were last read.
+    pub fn read(&self) -> &[Mark] {
+        &self.read
     }
 }

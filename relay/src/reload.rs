@@ -8,15 +8,15 @@
 
 use crate::{
     allowlist::{self, Allowlist, Found, InForce, Kept},
-    mark::{INTERVAL, Mark},
+    mark::{INTERVAL, Mark, Watched},
     metrics::{Metrics, Reloaded},
     telemetry::LevelHandle,
+    wire::id::push_hex,
 };
 use arc_swap::ArcSwap;
 use relay_config::{Cold, Config, ConfigError, Hot, status::ConfigurationStatus};
 use sha2::{Digest, Sha256};
 use std::{
-    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -86,17 +86,9 @@ pub fn read(path: &Path) -> Result<Loaded, LoadError> {
         path: name(),
         source,
     })?;
-    Ok(Loaded {
-        config,
-        hash: hex(&Sha256::digest(text.as_bytes())),
-    })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    let mut hash = String::new();
+    push_hex(&mut hash, &Sha256::digest(text.as_bytes()));
+    Ok(Loaded { config, hash })
 }
 
 /// Where the configuration comes from: a file, if one is named, under the flags of the command line.
@@ -185,10 +177,7 @@ pub struct Reloader {
     live: Arc<Live>,
     reached: Reached,
     allowlist: Allowlist,
-    /// The state of the files that were last read.
-    read: Vec<Mark>,
-    /// The state of the files at the last look.
-    seen: Vec<Mark>,
+    files: Watched,
 }
 
 impl Reloader {
@@ -209,8 +198,7 @@ impl Reloader {
             live,
             reached,
             allowlist,
-            read: marks.clone(),
-            seen: marks,
+            files: Watched::new(marks),
         }
     }
 
@@ -226,14 +214,9 @@ impl Reloader {
         }
     }
 
-    /// One look. A plain file that is being written is left alone until it has stood still from one look to the next; a
-    /// mount swaps whole.
+    /// One look.
     pub fn look(&mut self) {
-        let marks = self.source.marks();
-        let still = marks.iter().all(Mark::is_mounted) || marks == self.seen;
-        self.seen = marks;
-        if self.seen != self.read && still {
-            self.read = self.seen.clone();
+        if self.files.look(self.source.marks()) {
             self.take();
         } else if self.allowlist.is_due() {
             self.allowlist.settle();
@@ -258,7 +241,7 @@ impl Reloader {
 
     /// Files that changed while they were read are not judged: the next look reads them again.
     fn has_stood_still(&self) -> bool {
-        self.source.marks() == self.read
+        self.source.marks() == self.files.read()
     }
 
     /// Lists and hot keys in one step.

@@ -9,7 +9,7 @@
 pub mod pair;
 
 use crate::{
-    mark::{INTERVAL, Mark},
+    mark::{INTERVAL, Mark, Watched},
     stream::Stream,
 };
 use arc_swap::ArcSwap;
@@ -130,34 +130,23 @@ fn config(pair: &Pair) -> Result<Arc<ServerConfig>, TlsError> {
 /// Sees when the files change.
 struct Watch {
     certificate: Arc<Certificate>,
-    /// The state of the files that were last read.
-    read: [Mark; 2],
-    /// The state of the files at the last look.
-    seen: [Mark; 2],
+    files: Watched,
 }
 
 impl Watch {
     fn new(certificate: Arc<Certificate>) -> Self {
-        let marks = marks(&certificate.directory);
-        Self {
-            certificate,
-            read: marks.clone(),
-            seen: marks,
-        }
+        let files = Watched::new(marks(&certificate.directory));
+        Self { certificate, files }
     }
 
-    /// One look. Plain files count when they have stood still from one look to the next; a mount swaps whole.
     fn look(&mut self) {
-        let marks = marks(&self.certificate.directory);
-        let still = marks.iter().all(Mark::is_mounted) || marks == self.seen;
-        self.seen = marks;
-        if self.seen != self.read && still {
-            self.read = self.seen.clone();
+        if self.files.look(marks(&self.certificate.directory)) {
             self.certificate.take();
         }
     }
 }
 
-fn marks(directory: &Path) -> [Mark; 2] {
-    [TLS_CERTIFICATE, TLS_KEY].map(|name| Mark::of(&directory.join(name)))
+fn marks(directory: &Path) -> Vec<Mark> {
+    let files = [TLS_CERTIFICATE, TLS_KEY].map(|name| directory.join(name));
+    files.iter().map(|file| Mark::of(file)).collect()
 }
