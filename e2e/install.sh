@@ -1,5 +1,5 @@
 #!/bin/bash
-# usage: install.sh
+# usage: install.sh [FLAG OF HELM…]
 # Installs the chart, with the images of OPERATOR_IMAGE and RELAY_IMAGE, and waits until the operator runs.
 # On the local cluster the host's address is allowed to reach relays.
 set -euo pipefail
@@ -31,5 +31,5 @@ kubectl apply -f config/manager/namespace.yaml >/dev/null
 make_room
 # shellcheck disable=SC2046  # several words each
 helm upgrade nostr-fleet charts/nostr-fleet --install --namespace "$NAMESPACE" --take-ownership --server-side=true --force-conflicts \
-  $(image_values image "$OPERATOR_IMAGE") $(image_values relay.image "$RELAY_IMAGE") $(local_values) --wait --timeout 2m >/dev/null
+  $(image_values image "$OPERATOR_IMAGE") $(image_values relay.image "$RELAY_IMAGE") $(local_values) "$@" --wait --timeout 2m >/dev/null
 helm list --namespace "$NAMESPACE"

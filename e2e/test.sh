@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/fleet.sh
 need_rust
-need_packages gcc libc6-dev
+need_packages gcc libc6-dev libfaketime # a clock that jumps, for the operator's suite
 { command -v node && command -v npm; } >/dev/null || need_packages nodejs npm
 export INSTA_UPDATE=no
 FEATURES=(--features nostr-fleet-e2e/pods)
@@ -27,6 +27,9 @@ pod_tests() { cargo test --locked --workspace "${FEATURES[@]}" --no-fail-fast --
 
 # Figures, and outages that the others would feel.
 tests_alone() { cargo test --locked --workspace "${FEATURES[@]}" --no-fail-fast --test alone -- --test-threads=1; }
+
+# Held against what all of the above made the operator ask.
+replay() { cargo test --locked --workspace "${FEATURES[@]}" --no-fail-fast --test replay; }
 
 # The test runner's own lines, without the crates that have no tests.
 summary() {
@@ -59,6 +62,8 @@ say "pod tests"
 pod_tests 2>&1 | tee -a "$OUTPUT" || failed=1
 say "tests that need the cluster to themselves"
 tests_alone 2>&1 | tee -a "$OUTPUT" || failed=1
+say "the operator's requests against its roles"
+replay 2>&1 | tee -a "$OUTPUT" || failed=1
 say "figures"
 cat "$FIGURES"
 say "in short, in $((SECONDS / 60)) min $((SECONDS % 60)) s"

@@ -23,7 +23,8 @@ start_apiserver() {
     --requestheader-username-headers=X-Remote-User --requestheader-group-headers=X-Remote-Group \
     --requestheader-extra-headers-prefix=X-Remote-Extra- \
     --proxy-client-cert-file="$PKI/front-proxy-client.crt" --proxy-client-key-file="$PKI/front-proxy-client.key" \
-    --allow-privileged=true --profiling=false --event-ttl=2h --shutdown-delay-duration=0s
+    --allow-privileged=true --profiling=false --event-ttl=2h --shutdown-delay-duration=0s \
+    --audit-policy-file="$CONF/audit-policy.yaml" --audit-log-path="$AUDIT" --audit-log-maxsize=100 --audit-log-maxbackup=3
   await kube-apiserver 120 kubectl get --raw /readyz
 }
 

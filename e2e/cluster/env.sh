@@ -22,6 +22,7 @@ DATA=$CLUSTER_DIR/data     # etcd, containerd, kubelet, volumes: survives down.s
 PKI=$CLUSTER_DIR/pki
 CONF=$CLUSTER_DIR/etc      # etc/ of this directory with the placeholders filled in
 LOG=$CLUSTER_DIR/log
+AUDIT=$LOG/audit.log      # what the operator asked of the API server
 IMAGES=$CLUSTER_DIR/img    # archives imported at every start
 ADMIN=$CLUSTER_DIR/admin.kubeconfig
 SOCKET=$RUN/containerd.sock

@@ -6,10 +6,14 @@ runs() { # name: is the process of its pid file that program?
   [ -s "$RUN/$1.pid" ] && pid=$(cat "$RUN/$1.pid") && [ -r "/proc/$pid/cmdline" ] && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q -- "$1"
 }
 
-start() { # name, command…: in the namespace, detached
+start() { # name, command…: in the namespace, detached; one that runs with other arguments is replaced
   local name=$1
   shift
-  runs "$name" && return
+  if runs "$name"; then
+    [ "$(cat "$RUN/$name.command" 2>/dev/null)" = "$*" ] && return
+    stop "$name"
+  fi
+  echo "$*" >"$RUN/$name.command"
   setsid nohup nsenter --net="/run/netns/$NETNS" "$@" >>"$LOG/$name.log" 2>&1 </dev/null 9>&- &
   echo $! >"$RUN/$name.pid"
 }
@@ -39,5 +43,5 @@ stop() { # name
     kill -9 "$pid" 2>/dev/null || true
     echo "  stopped $1"
   fi
-  rm -f "$RUN/$1.pid"
+  rm -f "$RUN/$1.pid" "$RUN/$1.command"
 }

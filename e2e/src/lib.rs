@@ -11,7 +11,8 @@
 //! - [`lists`]: lists of keys in ConfigMaps, and the hash that they must get
 //! - [`club`]: a relay for members only, and its visitors
 //! - [`authors`]: two authors on one connection, for the demo
-//! - [`operator`]: the installed operator, when a test needs it gone
+//! - [`operator`]: the installed operator: who leads, other values, gone for a while
+//! - [`audit`]: what it asked of the API server
 //! - [`figures`]: what a suite measures and prints
 //! - [`probe`]: can this pod reach that port? Asked from pods of ours and from inside a relay's own pod
 //! - [`events`]: signed events, and the file that `EVENTS` names
@@ -19,6 +20,7 @@
 //!
 //! The binary `probe` is what probing pods run: images here have no shell.
 
+pub mod audit;
 pub mod authors;
 pub mod club;
 pub mod cluster;

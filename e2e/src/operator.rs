@@ -1,23 +1,61 @@
-//! The installed operator, when a test needs it gone for a while.
+//! The installed operator: who leads, other values, gone for a while. For tests that have the cluster to themselves.
 
 use crate::{
     cluster::Cluster,
     objects::{PATIENCE, eventually},
+    scene::Scene,
 };
-use anyhow::{Context, Result};
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Pod};
 use kube::{
     Api,
     api::{ListParams, Patch, PatchParams},
 };
 use nostr_fleet_operator::names;
 use serde_json::json;
+use tokio::process::Command;
 
 /// Where it is installed, and its name.
 const NAMESPACE: &str = "nostr-fleet-system";
 const NAME: &str = "nostr-fleet-operator";
 
-/// Lets `act` play while no operator runs, and starts it again whatever came out. For tests that have the cluster to themselves.
+/// Its namespace, as a scene that nobody closes.
+pub fn home(cluster: &Cluster) -> Scene {
+    Scene {
+        cluster: cluster.clone(),
+        namespace: NAMESPACE.to_owned(),
+    }
+}
+
+/// The pod that leads, as the Lease says.
+pub async fn leader(home: &Scene) -> Result<String> {
+    let leases: Api<Lease> = Api::namespaced(home.cluster.client.clone(), &home.namespace);
+    let lease = leases.get(NAME).await?;
+    let holder = lease.spec.and_then(|spec| spec.holder_identity);
+    holder
+        .filter(|holder| !holder.is_empty())
+        .context("nobody leads")
+}
+
+/// Installs the chart with one more value, lets `act` play, and installs it as it was whatever came out.
+pub async fn with_value<T>(value: &str, act: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
+    let outcome = match install(&[&format!("--set={value}")]).await {
+        Ok(()) => act().await,
+        Err(error) => Err(error),
+    };
+    install(&[]).await?;
+    outcome
+}
+
+async fn install(values: &[&str]) -> Result<()> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/install.sh");
+    let installed = Command::new(script).args(values).output().await?;
+    let said = String::from_utf8_lossy(&installed.stderr);
+    ensure!(installed.status.success(), "{script}: {said}");
+    Ok(())
+}
+
+/// Lets `act` play while no operator runs, and starts it again whatever came out.
 pub async fn without_operator<T>(
     cluster: &Cluster,
     act: impl AsyncFnOnce() -> Result<T>,

@@ -2,5 +2,6 @@
 
 mod outage;
 mod rotation;
+mod scope;
 mod shards;
 mod size;

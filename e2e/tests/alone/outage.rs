@@ -7,7 +7,8 @@ use nostr_fleet_e2e::{
     cluster::Cluster,
     events::keys,
     figures::figure,
-    operator::without_operator,
+    objects::eventually,
+    operator::{home, leader, without_operator},
     scene::{Scene, scene},
 };
 use std::time::{Duration, Instant};
@@ -77,6 +78,62 @@ async fn a_list_that_changes_while_no_operator_runs_is_applied_when_it_is_back()
         ));
         open.is_judged(false).await?;
         door(&club, &people, true).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_leading_operator_deleted_during_a_rotation_leaves_it_to_the_one_that_stood_by()
+-> Result<()> {
+    scene("leader-goes", async |scene| {
+        let people = People::new();
+        let club = scene.club(&people.before()).await?;
+        let mut open = club.enter(&people.goes).await?;
+        let home = home(&scene.cluster);
+        let first = leader(&home).await?;
+        let hash = club.admit(&people.after()).await?;
+        let began = Instant::now();
+        home.delete_pod(&first).await?;
+        club.until_applied(&hash, PATIENCE).await?;
+        figure(&format!(
+            "rotation with the leading operator deleted meanwhile: {:.1} s",
+            began.elapsed().as_secs_f32()
+        ));
+        let another = async || {
+            let now = leader(&home).await?;
+            Ok((now != first).then_some(()))
+        };
+        eventually("another pod to lead", PATIENCE, another).await?;
+        open.is_judged(false).await?;
+        door(&club, &people, true).await?;
+        // Whoever leads now does the next rotation.
+        let hash = club.admit(&people.before()).await?;
+        club.until_applied(&hash, PATIENCE).await?;
+        door(&club, &people, false).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_operator_killed_during_a_rotation_does_it_when_it_is_back() -> Result<()> {
+    scene("leader-dies", async |scene| {
+        let people = People::new();
+        let club = scene.club(&people.before()).await?;
+        let home = home(&scene.cluster);
+        let first = leader(&home).await?;
+        let hash = club.admit(&people.after()).await?;
+        let began = Instant::now();
+        let killed = home.kill_pod(&first).await?;
+        club.until_applied(&hash, PATIENCE).await?;
+        figure(&format!(
+            "rotation with the leading operator killed meanwhile: {:.1} s",
+            began.elapsed().as_secs_f32()
+        ));
+        door(&club, &people, true).await?;
+        if scene.cluster.local {
+            home.wait_for_successor(&first, &killed).await?;
+        }
+        Ok(())
     })
     .await
 }
