@@ -1,7 +1,7 @@
 #!/bin/bash
 # usage: bench-operator.sh [RESOURCES]
 # Figures of the operator on the real API server of the local cluster, with RESOURCES (default 300) stopped relays: cold start, writes at rest, change to
-# applied, memory. The operator runs in the test's process, a debug build, beside the cluster on this machine. The installed operator stands aside.
+# applied, memory, CPU time. The operator is the static release binary, a process of its own beside the cluster. The installed operator stands aside.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/fleet.sh
@@ -18,4 +18,6 @@ if [ -n "$installed" ]; then
   trap 'scale "$installed"' EXIT
   scale 0
 fi
+e2e/images/static.sh operator
+export OPERATOR_BINARY=$STATIC/operator
 FLEET=${1:-300} cargo test --quiet --locked --workspace --test api_server -- --ignored --nocapture figures

@@ -4,6 +4,7 @@ use crate::{
     broken::{Fault, broken_client},
     fleet::relay,
     operator::Operator,
+    process::Process,
     server::{eventually, in_a_space},
     space::Space,
 };
@@ -11,7 +12,7 @@ use http::Method;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 use std::{
-    fs,
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -22,24 +23,18 @@ use std::{
 /// No pods: what is measured is the operator and the API server.
 const SPEC: &str = "operation: Stopped";
 
-/// An operator whose requests are counted, reads and writes.
-async fn counted(space: &Space) -> (Operator, Arc<AtomicU64>, Arc<AtomicU64>) {
-    let (reads, writes) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let (r, w) = (reads.clone(), writes.clone());
+/// An operator whose writes are counted.
+async fn counted(space: &Space) -> (Operator, Arc<AtomicU64>) {
+    let writes = Arc::new(AtomicU64::new(0));
+    let count = writes.clone();
     let client = broken_client(move |request| {
-        let count = if request.method() == Method::GET {
-            &r
-        } else {
-            &w
-        };
-        count.fetch_add(1, Ordering::SeqCst);
+        if request.method() != Method::GET {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
         Fault::None
     });
-    (
-        Space::operator_as(client.await, space.settings()),
-        reads,
-        writes,
-    )
+    let operator = Space::operator_as(client.await, space.settings());
+    (operator, writes)
 }
 
 /// Waits until each relay's status is about its newest spec.
@@ -76,16 +71,6 @@ async fn change(space: &Space, number: usize, round: usize) -> Duration {
     }
 }
 
-/// The resident set of this process, in KiB.
-fn resident() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 #[tokio::test]
 async fn forty_resources_come_to_rest_and_a_new_operator_writes_nothing() {
     const COUNT: usize = 40;
@@ -95,7 +80,7 @@ async fn forty_resources_come_to_rest_and_a_new_operator_writes_nothing() {
         until_observed(&space, COUNT).await;
         let quiet = space.until_fleet_quiet().await;
         operator.stop().await;
-        let (operator, _, writes) = counted(&space).await;
+        let (operator, writes) = counted(&space).await;
         eventually("it has looked at all", || async {
             operator.visits() >= COUNT as u64
         })
@@ -118,47 +103,33 @@ async fn forty_resources_come_to_rest_and_a_new_operator_writes_nothing() {
 }
 
 #[tokio::test]
-#[ignore = "prints figures: FLEET=300 cargo test --workspace --test api_server -- --ignored figures --nocapture"]
+#[ignore = "prints figures: make bench-operator"]
 async fn figures_of_many_resources() {
     let count: usize = std::env::var("FLEET").map_or(300, |text| text.parse().unwrap());
     in_a_space(move |space| async move {
         space.fleet(count, SPEC).await;
-        let before = resident();
         let started = Instant::now();
-        let operator = space.operator();
+        let operator = space.process(&[]).await;
         until_observed(&space, count).await;
         println!(
-            "{count} resources made in {:.1} s, {} visits",
-            started.elapsed().as_secs_f64(),
-            operator.visits()
+            "{count} resources made: {:.1} s",
+            started.elapsed().as_secs_f64()
         );
         space.until_fleet_quiet().await;
         operator.stop().await;
 
         let started = Instant::now();
-        let (operator, reads, writes) = counted(&space).await;
+        let operator = space.process(&[]).await;
         eventually("it has looked at all", || async {
-            operator.visits() >= count as u64
+            operator.visits().await >= count as u64
         })
         .await;
         println!(
-            "cold start {:.1} s: {} reads, {} writes",
-            started.elapsed().as_secs_f64(),
-            reads.load(Ordering::SeqCst),
-            writes.load(Ordering::SeqCst),
+            "cold start: {:.1} s to the last visit",
+            started.elapsed().as_secs_f64()
         );
         let quiet = space.until_fleet_quiet().await;
-        let visits = operator.visits();
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        let now = space.until_fleet_quiet().await;
-        let changed = now
-            .iter()
-            .filter(|(name, version)| quiet.get(*name) != Some(version))
-            .count();
-        println!(
-            "60 s of rest: {changed} versions changed, {} visits",
-            operator.visits() - visits
-        );
+        rest(&space, &operator, &quiet).await;
         let mut times = Vec::new();
         for round in 0..60 {
             times.push(change(&space, (round * 7) % count, round).await);
@@ -168,12 +139,24 @@ async fn figures_of_many_resources() {
             "change to applied: p50 {:?}, p99 {:?}, max {:?}",
             times[30], times[58], times[59]
         );
-        println!(
-            "resident: {} KiB before, {} KiB after (test and operator in one process)",
-            before,
-            resident()
-        );
-        operator.stop().await;
+        let (resident, seconds) = operator.usage();
+        println!("resident: {resident} KiB; CPU time: {seconds} s since its start");
     })
     .await;
+}
+
+/// What changes in a minute in which nobody asks for anything.
+async fn rest(space: &Space, operator: &Process, quiet: &BTreeMap<String, String>) {
+    let (visits, (resident, seconds)) = (operator.visits().await, operator.usage());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let now = space.until_fleet_quiet().await;
+    let changed = now
+        .iter()
+        .filter(|(name, version)| quiet.get(*name) != Some(version));
+    println!(
+        "60 s of rest: {} versions changed, {} visits, {:.2} s CPU, {resident} KiB resident",
+        changed.count(),
+        operator.visits().await - visits,
+        operator.usage().1 - seconds,
+    );
 }

@@ -4,10 +4,10 @@
 
 mod broken;
 mod children;
+mod clock;
 #[path = "../common/mod.rs"]
 mod common;
 mod death;
-
 mod faults;
 mod fleet;
 mod leader;
@@ -15,6 +15,7 @@ mod lifecycle;
 mod lists;
 mod load;
 mod operator;
+mod process;
 mod requests;
 mod rights;
 mod scope;

@@ -60,6 +60,17 @@ pub async fn operator_config() -> Config {
     config
 }
 
+/// A kubeconfig with the rights of the operator, as text for a process of its own.
+pub fn operator_kubeconfig() -> String {
+    let text = std::fs::read_to_string(kubeconfig()).unwrap();
+    let mut file: serde_json::Value = yaml(&text);
+    for user in file["users"].as_array_mut().unwrap() {
+        user["user"]["as"] = USER.into();
+        user["user"]["as-groups"] = serde_json::json!(["system:authenticated"]);
+    }
+    file.to_string()
+}
+
 /// Runs a test in a namespace of its own, which is removed afterwards in any case.
 pub async fn in_a_space<F, T>(test: F)
 where

@@ -27,12 +27,13 @@ use std::{
 /// More than the requests of one visit that writes lists.
 const RELAYS: usize = 36;
 
-const ANNA: &str = "3bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
-const BEN: &str = "7bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
+pub const ANNA: &str = "3bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
+pub const BEN: &str = "7bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
 
 type Maps = BTreeMap<String, BTreeMap<String, String>>;
 
-fn only(key: &str) -> String {
+/// A relay for one key.
+pub fn only(key: &str) -> String {
     let list = format!("{{mode: Allow, pubkeys: ['{key}']}}");
     format!("{{access: {{read: {list}, write: {list}}}}}")
 }
@@ -71,15 +72,25 @@ fn let_in(maps: &Maps, relay: &str) -> Option<Key> {
     Some(keys[0])
 }
 
-/// Looks at all relays again and again while the work goes on. Says how often.
-async fn beside(space: &Space, work: impl Future<Output = ()>) -> usize {
+/// Waits until the first `relays` let in this key.
+pub async fn until_let_in(space: &Space, relays: usize, key: &str) {
+    eventually("all relays have the new list", || async {
+        let maps = maps(space).await;
+        let wanted = Key::parse(key);
+        (0..relays).all(|number| let_in(&maps, &relay(number)) == wanted)
+    })
+    .await;
+}
+
+/// Looks at the first `relays` again and again while the work goes on. Says how often.
+pub async fn beside(space: &Space, relays: usize, work: impl Future<Output = ()>) -> usize {
     let asked = [ANNA, BEN].map(|key| Key::parse(key).unwrap());
     let (mut work, mut looks) = (pin!(work), 0);
     loop {
         tokio::select! {
             () = &mut work => return looks,
             maps = maps(space) => {
-                for number in 0..RELAYS {
+                for number in 0..relays {
                     let key = let_in(&maps, &relay(number));
                     assert!(key.is_none_or(|key| asked.contains(&key)), "{number} lets in a stranger");
                 }
@@ -111,17 +122,12 @@ async fn told_allow_no_failing_request_opens_a_door() {
                 *fault.lock().unwrap() = way;
                 counts.start_over();
                 space.fleet(RELAYS, &only(key)).await;
-                eventually("all relays have the new list", || async {
-                    let maps = maps(&space).await;
-                    let wanted = Key::parse(key);
-                    (0..RELAYS).all(|number| let_in(&maps, &relay(number)) == wanted)
-                })
-                .await;
+                until_let_in(&space, RELAYS, key).await;
                 let spared = counts.spared();
                 assert!(spared > SHARDS, "only {spared} requests were counted");
             }
         };
-        let looks = beside(&space, work).await;
+        let looks = beside(&space, RELAYS, work).await;
         assert!(looks > 10, "only {looks} looks");
         operator.stop().await;
     })
