@@ -79,6 +79,8 @@ struct Slice<'t> {
     deadline: Instant,
     seen: u32,
     hidden: bool,
+    /// What was admitted last: mostly it is what is given out next.
+    last: Option<Entry<'t>>,
 }
 
 impl<'t> Slice<'t> {
@@ -89,7 +91,10 @@ impl<'t> Slice<'t> {
     }
 
     fn entry(&self, number: u64) -> Option<Entry<'t>> {
-        log::find(self.segments, number).filter(|entry| entry.form() == Form::Event)
+        let known = self.last.filter(|entry| entry.number() == number);
+        known.or_else(|| {
+            log::find(self.segments, number).filter(|entry| entry.form() == Form::Event)
+        })
     }
 
     /// The row of a number, if it belongs into the answer.
@@ -105,6 +110,7 @@ impl<'t> Slice<'t> {
             self.hidden = true;
             return None;
         }
+        self.last = Some(entry);
         Some(Found {
             age: u64::MAX - entry.created_at(),
             id: *entry.id(),
@@ -338,6 +344,7 @@ impl Query {
             deadline: Instant::now() + budget,
             seen: 0,
             hidden: false,
+            last: None,
         };
         let step = self.merge(&mut slice, out);
         self.cut |= slice.hidden;

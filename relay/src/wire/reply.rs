@@ -26,7 +26,7 @@ pub fn event(subscription: &SubscriptionId, event: &[u8]) -> String {
     text.push_str("[\"EVENT\",");
     text.push_str(quoted);
     text.push(',');
-    match str::from_utf8(event) {
+    match simdutf8::basic::from_utf8(event) {
         Ok(event) => text.push_str(event),
         Err(_) => text.push_str(&String::from_utf8_lossy(event)), // never from our store; still no reason to stop
     }
