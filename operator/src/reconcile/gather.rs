@@ -3,11 +3,12 @@
 
 use super::{
     Context,
-    allowlist::{Asked, Written},
+    allowlist::Asked,
     error::{Class, Error},
     inventory::{self, Found},
     key_of,
     known::Whose,
+    last_good::Written,
     mounts::{self, Unmounted},
     sources,
 };

@@ -9,6 +9,7 @@ pub mod gather;
 pub mod inventory;
 pub mod judge;
 pub mod known;
+pub mod last_good;
 mod malformed;
 pub mod memory;
 pub mod mounts;

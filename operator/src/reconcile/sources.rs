@@ -3,8 +3,9 @@
 
 use super::{
     Context,
-    allowlist::{self, Map, Maps, Rejected, Written},
+    allowlist::{self, Map, Maps, Rejected},
     error::Error,
+    last_good::Written,
 };
 use crate::{
     api::{access::Selector, status::Reason},

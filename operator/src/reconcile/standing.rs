@@ -2,8 +2,9 @@
 //! ones. Pure. Modes and lists go together: never one without the other.
 
 use super::{
-    allowlist::{self, Asked, Before, Maps, Rejected},
+    allowlist::{self, Asked, Maps, Rejected},
     gather::Gathered,
+    last_good::{self, Before},
 };
 use crate::{
     build::{Allowlist, Shards},
@@ -22,14 +23,14 @@ pub fn stand(
     let mut rejected = Vec::new();
     let addresses = asked.addresses.unwrap_or_else(|why| {
         rejected.push(why);
-        allowlist::addresses_before(&gathered.written).unwrap_or_else(allowlist::nowhere)
+        last_good::addresses(&gathered.written).unwrap_or_else(allowlist::nowhere)
     });
     let shut = !rejected.is_empty() && addresses == allowlist::nowhere();
     let (modes, generation, mut allowlist) = match asked.lists {
         Ok(merged) => fresh(merged.lists, Some(merged.sources)),
         Err(why) => {
             let modes = allowlist::modes(common.access);
-            let before = allowlist::before(&gathered.written, modes, remembered);
+            let before = last_good::lists(&gathered.written, modes, remembered);
             rejected.retain(|known| *known != why);
             rejected.push(why);
             kept(before, modes)

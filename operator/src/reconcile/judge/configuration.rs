@@ -1,0 +1,78 @@
+//! ConfigurationValid: does the spec make sense, to the operator and to the pods, and is all there that it names?
+
+use super::{Facts, Judgement};
+use crate::{
+    api::status::{ConditionType, Reason},
+    reconcile::{Outcome, gather::Gathered, mounts::Unmounted},
+};
+
+/// Does the spec make sense?
+pub(super) fn configuration_valid(facts: &Facts) -> Judgement {
+    use ConditionType::ConfigurationValid;
+    if let Outcome::Refused(refusal) = facts.outcome {
+        return Judgement::new(
+            ConfigurationValid,
+            false,
+            refusal.reason,
+            refusal.message.clone(),
+        );
+    }
+    if facts.gathered.class_missing {
+        return Judgement::new(
+            ConfigurationValid,
+            false,
+            Reason::MissingReference,
+            "the StorageClass that spec.storage.storageClassName names does not exist: create it",
+        );
+    }
+    if let Some(missing) = facts.gathered.unmounted.first() {
+        return Judgement::new(
+            ConfigurationValid,
+            false,
+            Reason::MissingReference,
+            cannot_mount(missing, facts.outcome),
+        );
+    }
+    if let Some(kept) = facts.rejected() {
+        return Judgement::new(ConfigurationValid, false, kept.reason, kept.message);
+    }
+    match refused(facts.gathered) {
+        Some((pod, why)) => Judgement::new(
+            ConfigurationValid,
+            false,
+            Reason::Rejected,
+            format!("{pod} refuses it: {why}"),
+        ),
+        None => Judgement::new(
+            ConfigurationValid,
+            true,
+            Reason::Valid,
+            "the spec makes sense",
+        ),
+    }
+}
+
+/// What a pod waits for, and which field names it.
+fn cannot_mount(missing: &Unmounted, outcome: &Outcome) -> String {
+    let Unmounted { pod, object, key } = missing;
+    let secret = match outcome {
+        Outcome::Applied(plan, _) => plan.tls_secret.as_deref(),
+        _ => None,
+    };
+    let tls = secret.filter(|secret| object == "Secret" || *object == format!("Secret {secret}"));
+    let object = tls.map_or(object.clone(), |secret| format!("Secret {secret}"));
+    let named = tls.map_or("", |_| ", which spec.tls.secretName names,");
+    match key {
+        Some(key) => format!("{object}{named} has no {key}, so {pod} cannot start: add it"),
+        None => format!("{object}{named} does not exist, so {pod} cannot start: create it"),
+    }
+}
+
+/// The first pod that refuses its configuration file, and why.
+pub(super) fn refused(gathered: &Gathered) -> Option<(&String, &String)> {
+    let told = gathered
+        .answers
+        .iter()
+        .map(|(pod, answer)| (pod, &answer.configuration.error));
+    told.into_iter().find(|(_, error)| !error.is_empty())
+}
