@@ -17,8 +17,9 @@ use nostr_fleet_operator::{
     names,
     reconcile::{
         Outcome,
-        allowlist::{self, Asked, Map, Maps, Merged, Rejected, Written},
+        allowlist::{self, Asked, Map, Maps, Merged, Rejected},
         gather::Gathered,
+        last_good::Written,
         report::report,
         validate::validate,
     },

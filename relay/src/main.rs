@@ -1,7 +1,9 @@
 //! The `relay` program: reads the command line and hands over to one module per subcommand.
 
 use clap::{Parser, Subcommand};
-use nostr_fleet_relay::cmd::{bench, check, compact, delete, export, health, import, serve};
+use nostr_fleet_relay::cmd::{
+    acknowledge, bench, check, compact, delete, export, health, import, serve,
+};
 use std::process::ExitCode;
 
 /// A Nostr relay. `relay serve` without arguments serves ws://127.0.0.1:8080 from ./data.
@@ -26,6 +28,8 @@ enum Command {
     Export(export::Arguments),
     /// Give back the room of what was deleted and replaced, and take deleted text from the disk now.
     Compact(compact::Arguments),
+    /// Take away what damage left behind in quarantine/, once it is known what was lost.
+    Acknowledge(acknowledge::Arguments),
     /// Remove events from the store of a stopped relay, for good.
     Delete(delete::Arguments),
     /// Measure a relay, or make events for one.
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
         Command::Import(arguments) => import::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Compact(arguments) => compact::run(&arguments),
+        Command::Acknowledge(arguments) => acknowledge::run(&arguments),
         Command::Delete(arguments) => delete::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     }

@@ -1,4 +1,4 @@
-//! `relay import`, `export`, `delete` and `compact` on the store of a relay that is not running.
+//! `relay import`, `export`, `delete`, `compact` and `acknowledge` on the store of a relay that is not running.
 #![allow(clippy::unwrap_used)]
 
 mod fake_relay;
@@ -223,4 +223,41 @@ fn a_directory_without_a_store_is_named_and_left_alone() {
         );
     }
     assert!(!store.path("data").exists());
+}
+
+#[test]
+fn what_damage_left_behind_is_acknowledged_by_a_command() {
+    let store = Stopped::new();
+    store.import(&notes(10, 3));
+    let data = store.path("data");
+    let acknowledge = || told(&["acknowledge", "--data", data.to_str().unwrap()]);
+    assert_eq!(
+        acknowledge(),
+        (0, "nothing is set aside\n".to_owned(), String::new())
+    );
+    let ward = data.join("quarantine");
+    fs::create_dir_all(&ward).unwrap();
+    fs::write(ward.join("00000000000000000001-00000001.seg"), "damaged").unwrap();
+    let note = r#"{"file": "quarantine/00000000000000000001-00000001.seg", "lost": [[8, 8], [12, 40]], "setAsideAt": 1}"#;
+    fs::write(ward.join("00000000000000000001-00000001.json"), note).unwrap();
+    fs::write(ward.join("somebody-else-s.seg"), "mine").unwrap();
+    let (code, out, err) = acknowledge();
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        out.ends_with("00000001.seg: removed; lost with it: 8-8, 12-40\n"),
+        "{out}"
+    );
+    let left: Vec<_> = fs::read_dir(&ward)
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["somebody-else-s.seg"], "only what has a note");
+}
+
+#[test]
+fn only_a_store_is_acknowledged() {
+    let store = Stopped::new();
+    let (code, _, err) = told(&["acknowledge", "--data", store.dir.path().to_str().unwrap()]);
+    assert_eq!(code, 1);
+    assert!(err.contains("holds no store"), "{err}");
 }

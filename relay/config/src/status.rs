@@ -118,3 +118,14 @@ pub struct Quarantine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub erase_at: Option<u64>,
 }
+
+impl Quarantine {
+    /// The lost numbers for people: `8-8, 12-40`, or `none`.
+    pub fn numbers(&self) -> String {
+        if self.lost.is_empty() {
+            return "none".to_owned();
+        }
+        let runs = self.lost.iter().map(|(from, to)| format!("{from}-{to}"));
+        runs.collect::<Vec<_>>().join(", ")
+    }
+}

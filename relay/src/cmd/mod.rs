@@ -1,6 +1,7 @@
 //! The subcommands, one module each. A module reads its arguments, does its work and says how it ended; it never prints a
 //! backtrace: each failure is one line that names the remedy.
 
+pub mod acknowledge;
 pub mod bench;
 pub mod check;
 pub mod compact;

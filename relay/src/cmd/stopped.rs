@@ -47,10 +47,16 @@ pub fn exit_code(error: &OpenError) -> u8 {
 
 /// The store in `dir`, which must exist.
 pub fn existing(dir: &Path, runtime_dir: Option<&Path>) -> Result<Store, StoppedError> {
-    if !dir.join("FORMAT").is_file() {
-        return Err(StoppedError::NoStore(dir.to_owned()));
-    }
+    is_store(dir)?;
     open(dir, runtime_dir)
+}
+
+/// There must be a store in `dir`; it may be open.
+pub fn is_store(dir: &Path) -> Result<(), StoppedError> {
+    if dir.join("FORMAT").is_file() {
+        return Ok(());
+    }
+    Err(StoppedError::NoStore(dir.to_owned()))
 }
 
 /// The store in `dir`, made if missing. A start that takes long says so on standard error.

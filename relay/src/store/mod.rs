@@ -36,7 +36,7 @@ mod offsets;
 mod options;
 mod plan;
 mod proof;
-mod quarantine;
+pub mod quarantine;
 mod rebuild;
 mod recover;
 mod room;

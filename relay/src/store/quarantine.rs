@@ -1,7 +1,8 @@
 //! `quarantine/`: damaged segments that were set aside, a note of each, and how long their text may stay.
 //!
 //! A file set aside may hold text that was deleted, so it is erased in time as everything else is; its readable entries
-//! were copied out when it came. The note stays: what was lost stays lost. Only files with a note are ever removed.
+//! were copied out when it came. The note stays, as what was lost stays lost, until somebody acknowledges it. Only files
+//! with a note are ever removed.
 
 use super::{
     files, salvage,
@@ -15,6 +16,27 @@ use std::{
 };
 
 const DIR: &str = "quarantine";
+
+/// Removes all files that were set aside in a store, with their notes, and says what they were. The store may be open:
+/// whoever has it sees that the notes are gone.
+///
+/// # Errors
+/// If a file cannot be removed; those before it are gone.
+pub fn acknowledge(store: &Path) -> io::Result<Vec<Quarantine>> {
+    let ward = Ward::of(store);
+    let notes = ward.notes(0);
+    for note in &notes {
+        files::remove(&store.join(&note.file))?;
+        files::remove(&note_of(store, note))?;
+        files::sync_dir(&store.join(DIR))?;
+    }
+    Ok(notes)
+}
+
+/// Where the note of a file stands.
+fn note_of(store: &Path, note: &Quarantine) -> PathBuf {
+    store.join(&note.file).with_extension("json")
+}
 
 /// The directory, and what is in it.
 pub(super) struct Ward {
@@ -54,8 +76,11 @@ impl Ward {
         }
     }
 
+    /// What is here, without what was acknowledged meanwhile.
     fn files(&self) -> MutexGuard<'_, Vec<Inmate>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.retain(|file| note_of(&self.store, &file.note).exists());
+        files
     }
 
     /// Bytes that the files take.

@@ -1,7 +1,10 @@
 //! Damaged segments that were set aside: they count, and their text does not outlive `eraseWithin`.
 
 use crate::support::*;
-use nostr_fleet_relay::{store::Store, wire::Verified};
+use nostr_fleet_relay::{
+    store::{Store, quarantine},
+    wire::Verified,
+};
 use std::{fs, path::Path, time::Duration};
 
 fn notes() -> Vec<Verified> {
@@ -137,4 +140,32 @@ fn flip(path: &Path, at: usize) {
     let mut bytes = fs::read(path).unwrap();
     bytes[at] ^= 1;
     fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn what_was_lost_is_acknowledged_while_the_store_is_open_and_stays_so() {
+    let place = damaged();
+    let store = place.open();
+    let used = store.status().used_bytes;
+    let dir = place.dir.path();
+    let notes = quarantine::acknowledge(dir).unwrap();
+    assert_eq!(notes.len(), 1);
+    assert_eq!(
+        (notes[0].numbers().as_str(), notes[0].lost.len()),
+        ("8-8", 1)
+    );
+    let status = store.status();
+    assert!(status.quarantined.is_empty(), "{status:?}");
+    assert!(status.used_bytes < used, "its bytes count no more");
+    assert_eq!(fs::read_dir(dir.join("quarantine")).unwrap().count(), 0);
+    assert!(quarantine::acknowledge(dir).unwrap().is_empty());
+    store.close();
+    let store = place.open();
+    assert!(store.status().quarantined.is_empty());
+    assert_eq!(
+        store.status().events,
+        18,
+        "one deleted, one lost, a deletion"
+    );
+    store.close();
 }
