@@ -3,17 +3,13 @@
 //! [`Rules`] are built once per swap and never changed: a judgement is a few look-ups in one table. Ban comes before
 //! every list, and whoever signs with throw-away keys is judged by what else is known of it. Nothing here reads a file.
 
-use crate::wire::{Event, PublicKey, Verdict};
+use crate::wire::{Event, PublicKey, Verdict, kind::THROW_AWAY};
 use relay_config::{
     Lists,
     access::{Mode, WriteBy},
     lists::{Entry, List, Modes},
 };
 use std::collections::HashMap;
-
-/// Kinds that are signed by a fresh key each: gift wraps (NIP-59) and MLS group messages (MIP-03). Their author says
-/// nothing: the session is judged, or the recipients that `p` names.
-pub const THROW_AWAY: [u16; 3] = [445, 1059, 21_059];
 
 const DAY: u64 = 86_400;
 

@@ -12,23 +12,20 @@ pub mod protected;
 pub mod time;
 pub mod vanish;
 
-use crate::wire::{Event, Verdict};
+use crate::wire::{Event, Verdict, kind};
 use relay_config::Hot;
-
-/// The kind of AUTH events: they belong into AUTH messages, are never stored and never passed on (NIP-42).
-pub const AUTH: u16 = 22_242;
 
 /// Asks every rule that needs neither the signature nor the store, and does not ask who is speaking.
 ///
 /// # Errors
 /// The verdict for the client, of the first rule that objects.
 pub fn check(event: &Event, hot: &Hot, now: u64) -> Result<(), Verdict> {
-    let (kind, limits) = (event.kind(), &hot.limits);
-    if kind == AUTH {
+    let (number, limits) = (event.kind(), &hot.limits);
+    if number == kind::AUTH {
         return Err(Verdict::invalid("AUTH events go in AUTH"));
     }
-    if !hot.access.kinds.takes(kind) && !vanish::names_us(event, hot.url.as_deref()) {
-        return Err(Verdict::blocked(format!("kind {kind} is not taken here")));
+    if !hot.access.kinds.takes(number) && !vanish::names_us(event, hot.url.as_deref()) {
+        return Err(Verdict::blocked(format!("kind {number} is not taken here")));
     }
     limits::check(event, limits)?;
     time::check(event, limits.created_at_ahead.get(), now)?;

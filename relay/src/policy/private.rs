@@ -1,6 +1,6 @@
 //! Kinds whose events only those may see who are named in them (NIP-17, NIP-59).
 
-use crate::wire::{Event, Filter, GIFT_WRAPS, PublicKey};
+use crate::wire::{Event, Filter, PublicKey, kind::GIFT_WRAPS};
 
 /// An event as the visibility predicate meets it, stored or live.
 pub trait Addressed {

@@ -1,15 +1,12 @@
 //! Events that only their author may publish (NIP-70), and reposts that would smuggle them in.
 
-use crate::wire::{Event, PublicKey, Verdict};
+use crate::wire::{Event, PublicKey, Verdict, kind::REPOSTS};
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 use std::fmt;
-
-/// Kinds whose content is another event: repost and generic repost (NIP-18).
-const REPOSTS: [u16; 2] = [6, 16];
 
 /// What matters here of a reposted event: do its tags hold a `-`? A text may say `tags` twice, and readers differ in which
 /// they take: any counts.

@@ -1,10 +1,7 @@
 //! Requests to vanish (NIP-62): which relays they name. What they delete is the store's business.
 
 use super::place::Place;
-use crate::wire::{Event, Verdict};
-
-/// The kind of a request to vanish.
-pub const VANISH: u16 = 62;
+use crate::wire::{Event, Verdict, kind::VANISH};
 
 /// The tag value that names every relay.
 const ALL_RELAYS: &str = "ALL_RELAYS";

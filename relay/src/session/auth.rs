@@ -5,8 +5,8 @@
 
 use crate::{
     metrics::AuthFailure,
-    policy::{self, place},
-    wire::{Event, PublicKey, Verdict, Verified, id::push_hex},
+    policy::place,
+    wire::{Event, PublicKey, Verdict, Verified, id::push_hex, kind},
 };
 
 /// How far an AUTH event's `created_at` may be from now, in seconds.
@@ -57,7 +57,7 @@ impl Asked<'_> {
     fn check_claims(&self, event: &Event) -> Result<(), (AuthFailure, Verdict)> {
         let wrong = |failure, text: &'static str| Err((failure, Verdict::invalid(text)));
         let tag = |name| event.tags().first(name).and_then(|tag| tag.value());
-        if event.kind() != policy::AUTH {
+        if event.kind() != kind::AUTH {
             return wrong(AuthFailure::Kind, "AUTH takes an event of kind 22242");
         }
         if event.created_at().abs_diff(self.now) > WINDOW {

@@ -9,13 +9,13 @@ use super::{
     ticket::Outcome,
     view::{self, Index, View},
 };
-use crate::wire::{Address, Class, EventId, GIFT_WRAPS, Verified};
+use crate::wire::{
+    Address, Class, EventId, Verified,
+    kind::{DELETION, GIFT_WRAPS, VANISH},
+};
 use heed::RoTxn;
 use std::{collections::BTreeSet, ops::Bound};
 
-/// A deletion request (NIP-09).
-pub(super) const DELETION: u16 = 5;
-const VANISH: u16 = 62;
 /// Removals in one entry; a larger vanish is spread over entries before it.
 pub(super) const REMOVALS: usize = 4096;
 

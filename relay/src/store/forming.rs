@@ -13,7 +13,7 @@ use super::{
     ticket::{Committed, Failure, Outcome, Ticket},
     view,
 };
-use crate::wire::Verified;
+use crate::wire::{Verified, kind};
 use heed::RwTxn;
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ impl Job {
 
 /// Is it a request to delete or to vanish? If it removes something, it may use the reserve.
 fn frees(ticket: &Ticket) -> bool {
-    ticket.vanish || ticket.event.kind() == decide::DELETION
+    ticket.vanish || ticket.event.kind() == kind::DELETION
 }
 
 /// What became of a job.

@@ -109,10 +109,9 @@ pub(super) fn tag_prefix(tag: TagKey<'_>) -> [u8; 9] {
 
 /// The view's key of an address: all of kind, author and `d`, hashed. `d` counts only for addressable kinds.
 pub(super) fn address(kind: u16, pubkey: &[u8; 32], d: &str) -> [u8; 16] {
-    let d = if (30_000..40_000).contains(&kind) {
-        d
-    } else {
-        ""
+    let d = match Class::of(kind) {
+        Class::Addressable => d,
+        Class::Regular | Class::Replaceable | Class::Ephemeral => "",
     };
     let mut hash = Sha256::new();
     hash.update(kind.to_be_bytes());

@@ -8,7 +8,7 @@ use super::{
     keys::{self, Rank, SmallKey},
     map,
 };
-use crate::wire::GIFT_WRAPS;
+use crate::wire::kind::GIFT_WRAPS;
 use heed::{CommitOrAbort, Database, Env, MdbError, RoTxn, RwTxn, WithoutTls, types::Bytes};
 use rustix::fs::{FallocateFlags, fallocate};
 use std::{

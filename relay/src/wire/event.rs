@@ -4,6 +4,7 @@ use super::{
     address::Address,
     canonical::{Signed, Spans},
     id::{EventId, PublicKey, is_hex_32},
+    kind::Class,
     read,
     tags::{Tag, Tags},
     verdict::Verdict,
@@ -31,34 +32,6 @@ pub struct Unreadable {
     pub id: Option<EventId>,
     /// What is wrong.
     pub verdict: Verdict,
-}
-
-/// Gift wraps, stored and ephemeral (NIP-59): signed by throw-away keys, meant for those whom `p` names.
-pub const GIFT_WRAPS: [u16; 2] = [1059, 21_059];
-
-/// How a relay keeps an event, by its kind (NIP-01, "Kinds").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// All are kept.
-    Regular,
-    /// The newest of (pubkey, kind) is kept.
-    Replaceable,
-    /// None is kept.
-    Ephemeral,
-    /// The newest of (pubkey, kind, d) is kept.
-    Addressable,
-}
-
-impl Class {
-    /// The class of `kind`. Undefined ranges are regular.
-    pub const fn of(kind: u16) -> Self {
-        match kind {
-            0 | 3 | 10_000..=19_999 => Self::Replaceable,
-            20_000..=29_999 => Self::Ephemeral,
-            30_000..=39_999 => Self::Addressable,
-            _ => Self::Regular,
-        }
-    }
 }
 
 impl Event {

@@ -3,6 +3,7 @@
 //! - [`frame`] finds the verb of a message and what it carries (NIP-01); [`subscription`] names a subscription.
 //! - [`event`] holds a strictly read event; `read` reads it in one pass, `tags` keeps its tags, `canonical` is its serialisation and hash.
 //! - [`verified`] is the proof that id and signature are right. [`Verified`] can be made nowhere else.
+//! - [`kind`] has the numbers of the kinds that rules name, and how a relay keeps each kind.
 //! - [`filter`] says what a REQ or COUNT asks for; [`address`] names a replaceable or addressable event.
 //! - [`verdict`] has the words of every refusal; [`reply`] writes what the relay sends.
 //! - `json` is the strict reader under all of them, [`id`] the keys and ids.
@@ -17,6 +18,7 @@ pub mod filter;
 pub mod frame;
 pub mod id;
 mod json;
+pub mod kind;
 mod read;
 pub mod reply;
 pub mod subscription;
@@ -28,10 +30,11 @@ pub mod verified;
 mod tests;
 
 pub use address::Address;
-pub use event::{Class, Event, GIFT_WRAPS, Unreadable};
+pub use event::{Event, Unreadable};
 pub use filter::Filter;
 pub use frame::{ClientMessage, FrameLimits, Refusal};
 pub use id::{EventId, PublicKey};
+pub use kind::Class;
 pub use subscription::SubscriptionId;
 pub use tags::{Tag, Tags};
 pub use verdict::{Prefix, Verdict};
