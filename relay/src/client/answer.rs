@@ -1,5 +1,6 @@
 //! What a relay says to a client (NIP-01, NIP-42, NIP-45, NIP-67), read leniently: other people's relays are spoken to as well.
 
+use crate::wire::{Prefix, verdict::SHUTTING_DOWN};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -87,12 +88,49 @@ fn finished(hints: &str) -> Option<bool> {
     hints.iter().any(|hint| hint == "finish").then_some(true)
 }
 
-/// The prefix of a verdict (`duplicate`, `invalid`, …), empty when there is none.
-pub fn prefix(verdict: &str) -> &str {
+/// How one EVENT ended, as its OK says (NIP-01).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// New to the relay.
+    Accepted,
+    /// The relay had it.
+    Duplicate,
+    /// The relay has a newer version of it.
+    Superseded,
+    /// The relay does not want it.
+    Refused,
+}
+
+impl Fate {
+    /// The meaning of an OK's third and fourth element.
+    pub fn of(accepted: bool, verdict: &str) -> Self {
+        match (accepted, prefix(verdict)) {
+            (true, Some(Prefix::Duplicate)) => Self::Duplicate,
+            (true, _) => Self::Accepted,
+            (false, Some(Prefix::Duplicate)) => Self::Superseded,
+            (false, _) => Self::Refused,
+        }
+    }
+}
+
+/// The first word of a verdict (`duplicate`, `invalid`, …), also one that no NIP knows; empty when there is none.
+pub fn word(verdict: &str) -> &str {
     match verdict.split_once(':') {
-        Some((prefix, _)) if !prefix.is_empty() && !prefix.contains(' ') => prefix,
+        Some((word, _)) if !word.is_empty() && !word.contains(' ') => word,
         _ => "",
     }
+}
+
+/// The standard prefix of a verdict.
+pub fn prefix(verdict: &str) -> Option<Prefix> {
+    let word = word(verdict);
+    Prefix::ALL.into_iter().find(|known| known.as_str() == word)
+}
+
+/// Does our relay say that it ends, and with it what was asked?
+pub fn is_goodbye(verdict: &str) -> bool {
+    let text = verdict.split_once(": ").map_or("", |(_, text)| text);
+    prefix(verdict) == Some(Prefix::Error) && text.starts_with(SHUTTING_DOWN)
 }
 
 #[cfg(test)]
@@ -120,7 +158,7 @@ mod tests {
         else {
             panic!("{ok:?}");
         };
-        assert_eq!(prefix(&verdict), "blocked");
+        assert_eq!(prefix(&verdict), Some(Prefix::Blocked));
         assert_eq!(
             Answer::read(r#"["NOTICE","x"]"#),
             Some(Answer::Notice("x".into()))
@@ -156,9 +194,35 @@ mod tests {
         ] {
             assert_eq!(Answer::read(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_first_word_is_known_or_invented_or_none() {
+        for text in ["no prefix here", "a b: c", "", ": c"] {
+            assert_eq!((word(text), prefix(text)), ("", None), "{text}");
+        }
+        assert_eq!((word("fancy: no"), prefix("fancy: no")), ("fancy", None));
+        for known in Prefix::ALL {
+            assert_eq!(prefix(&format!("{known}: why")), Some(known));
+        }
+    }
+
+    #[test]
+    fn an_ok_says_how_an_event_ended() {
+        assert_eq!(Fate::of(true, ""), Fate::Accepted);
+        assert_eq!(Fate::of(true, "duplicate: have it"), Fate::Duplicate);
         assert_eq!(
-            (prefix("no prefix here"), prefix("a b: c"), prefix("")),
-            ("", "", "")
+            Fate::of(false, "duplicate: newer version stored"),
+            Fate::Superseded
         );
+        assert_eq!(Fate::of(false, "blocked: no"), Fate::Refused);
+        assert_eq!(Fate::of(false, ""), Fate::Refused);
+    }
+
+    #[test]
+    fn a_goodbye_is_known_from_other_errors() {
+        assert!(is_goodbye("error: shutting down"));
+        assert!(!is_goodbye("error: the stored events could not be read"));
+        assert!(!is_goodbye("blocked: shutting down"));
     }
 }

@@ -1,9 +1,13 @@
 //! `relay health`: does a relay answer as a relay does? NIP-11, then REQ until EOSE.
 
 use super::{FAILED, fail, runtime};
-use crate::client::{
-    Answer, Client, ClientError, Dialer, RelayUrl, Trust,
-    get::{self, Request},
+use crate::{
+    client::{
+        Answer, Client, ClientError, Dialer, RelayUrl, Trust,
+        answer::prefix,
+        get::{self, Request},
+    },
+    wire::Prefix,
 };
 use clap::Args;
 use serde_json::Value;
@@ -140,7 +144,9 @@ async fn until_eose(client: &mut Client) -> Result<(), Unhealthy> {
         match Answer::read(&text) {
             Some(Answer::Eose { .. }) => return Ok(()),
             // A relay that asks for AUTH first (NIP-42) is well.
-            Some(Answer::Closed { verdict, .. }) if verdict.starts_with("auth-required:") => {
+            Some(Answer::Closed { verdict, .. })
+                if prefix(&verdict) == Some(Prefix::AuthRequired) =>
+            {
                 return Ok(());
             }
             Some(Answer::Closed { verdict, .. }) => {

@@ -1,7 +1,7 @@
 //! How a session ends, and what the client is told.
 
 use super::Session;
-use crate::wire::{Verdict, reply};
+use crate::wire::{Verdict, reply, verdict::SHUTTING_DOWN};
 use futures::{SinkExt, StreamExt};
 use std::{future::poll_fn, task::Poll};
 use tokio::{
@@ -69,11 +69,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
             Ending::Drain => {
                 let _ = timeout(patience, self.answer_events()).await;
-                let verdict = Verdict::error("shutting down");
+                let verdict = Verdict::error(SHUTTING_DOWN);
                 for id in self.subscriptions.ids() {
                     self.outbox.say(reply::closed(id, &verdict));
                 }
-                (CloseCode::Restart, "shutting down")
+                (CloseCode::Restart, SHUTTING_DOWN)
             }
         };
         let _ = timeout(patience, self.close(code, reason)).await;

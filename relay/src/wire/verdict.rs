@@ -69,6 +69,9 @@ impl fmt::Display for Prefix {
     }
 }
 
+/// Why everything ends when the process does: the sentence after [`Prefix::Error`], and the reason of the close frame.
+pub const SHUTTING_DOWN: &str = "shutting down";
+
 /// What the relay says about a message: `prefix: text`, or only the text (which is empty when all is well).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {

@@ -1,7 +1,7 @@
 //! One connection that publishes with a window of unanswered events, and how long each OK took.
 
 use super::BenchError;
-use crate::client::{Answer, Client, answer::prefix};
+use crate::client::{Answer, Client, answer::Fate};
 use hdrhistogram::Histogram;
 use std::{
     collections::VecDeque,
@@ -92,11 +92,11 @@ impl Published {
     }
 
     fn count(&mut self, accepted: bool, verdict: &str) {
-        match (accepted, prefix(verdict)) {
-            (true, "duplicate") => self.duplicate += 1,
-            (true, _) => self.accepted += 1,
-            (false, "duplicate") => self.superseded += 1,
-            (false, _) => {
+        match Fate::of(accepted, verdict) {
+            Fate::Duplicate => self.duplicate += 1,
+            Fate::Accepted => self.accepted += 1,
+            Fate::Superseded => self.superseded += 1,
+            Fate::Refused => {
                 self.refused += 1;
                 self.refusal.get_or_insert_with(|| verdict.to_owned());
             }

@@ -7,8 +7,12 @@ use super::{
     second::Parts,
 };
 use crate::{
-    client::{Answer, Client, ClientError, Dialer, answer::prefix},
+    client::{
+        Answer, Client, ClientError, Dialer,
+        answer::{is_goodbye, prefix},
+    },
     cmd::{progress::Progress, reconnect::Reconnect},
+    wire::Prefix,
 };
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -227,10 +231,12 @@ async fn ask(client: &mut Client, request: &str, patience: Duration) -> Result<P
                 client.send(r#"["CLOSE","export"]"#).await?;
                 return Ok(page);
             }
-            Some(Answer::Closed { verdict, .. }) if prefix(&verdict) == "rate-limited" => {
+            Some(Answer::Closed { verdict, .. })
+                if prefix(&verdict) == Some(Prefix::RateLimited) =>
+            {
                 return Err(Stop::RateLimited(verdict.into_owned()));
             }
-            Some(Answer::Closed { verdict, .. }) if verdict.starts_with("error: shutting down") => {
+            Some(Answer::Closed { verdict, .. }) if is_goodbye(&verdict) => {
                 return Err(ClientError::Lost(verdict.into_owned()).into());
             }
             Some(Answer::Closed { verdict, .. }) => {

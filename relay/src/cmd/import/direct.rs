@@ -11,7 +11,7 @@ use crate::{
     cmd::progress::Progress,
     policy,
     store::{Answers, Failure, Outcome, ReadError, Store, Ticket},
-    wire::{Class, Event, Verdict, Verified},
+    wire::{Class, Event, Prefix, Verdict, Verified},
 };
 use relay_config::Hot;
 use std::{
@@ -120,7 +120,7 @@ fn judge(store: &Store, hot: &Hot, batch: Vec<Line>) -> Result<Vec<Judged>, Read
 
 /// Everything that needs no signature.
 fn admit(line: Line, hot: &Hot, now: u64) -> Result<Event, Verdict> {
-    let text = line.text.map_err(Verdict::invalid)?;
+    let text = line.text?;
     let event = Event::read(&text).map_err(|unreadable| unreadable.verdict)?;
     policy::check(&event, hot, now)?;
     if event.class() == Class::Ephemeral {
@@ -176,8 +176,8 @@ fn submit(
                 to: Arc::clone(&to),
             }),
             Err(verdict) => {
-                let verdict = verdict.to_string();
-                tally.answered(line, verdict.starts_with("duplicate:"), &verdict);
+                let known = verdict.prefix == Some(Prefix::Duplicate);
+                tally.answered(line, known, &verdict.to_string());
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The input, line by line, read on a thread of its own so that a slow pipe never stops the connection.
 
 use super::position::Position;
+use crate::wire::Verdict;
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, stdin},
@@ -22,7 +23,7 @@ pub struct Line {
     /// Where the next one begins.
     pub end: Position,
     /// Its text without surrounding white space, or why it has none.
-    pub text: Result<String, &'static str>,
+    pub text: Result<String, Verdict>,
 }
 
 impl Line {
@@ -149,11 +150,11 @@ impl<R: BufRead> Reader<R> {
             byte: start.byte + read,
         };
         let text = if too_long {
-            Err("invalid: the line is longer than 16 MiB")
+            Err(Verdict::invalid("the line is longer than 16 MiB"))
         } else {
             String::from_utf8(bytes)
                 .map(|text| text.trim().to_owned())
-                .map_err(|_| "invalid: the line is not UTF-8")
+                .map_err(|_| Verdict::invalid("the line is not UTF-8"))
         };
         Ok(Some(Line {
             start,
@@ -210,8 +211,12 @@ mod tests {
         let mut input = vec![b'x'; LINE_BYTES as usize + 5];
         input.extend_from_slice(b"\n\xff\nok\n");
         let lines = read(&input);
-        assert!(lines[0].text.clone().unwrap_err().contains("16 MiB"));
-        assert!(lines[1].text.clone().unwrap_err().contains("UTF-8"));
+        let refused = |line: &Line| line.text.clone().unwrap_err().to_string();
+        assert_eq!(
+            refused(&lines[0]),
+            "invalid: the line is longer than 16 MiB"
+        );
+        assert_eq!(refused(&lines[1]), "invalid: the line is not UTF-8");
         assert_eq!(
             (lines[2].number(), lines[2].text.clone()),
             (3, Ok("ok".into()))

@@ -169,7 +169,7 @@ impl Import<'_> {
             Some(Ok(line)) => {
                 let number = line.number();
                 if let Err(verdict) = self.window.push(line) {
-                    self.tally.refuse(number, verdict);
+                    self.tally.refuse(number, &verdict.to_string());
                 }
             }
             Some(Err(source)) => {

@@ -1,6 +1,6 @@
 //! How the lines of an import ended.
 
-use crate::client::answer::prefix;
+use crate::client::answer::{Fate, word};
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 /// Examples that are kept for each prefix.
@@ -31,17 +31,17 @@ struct Refused {
 impl Tally {
     /// One line was answered with an OK.
     pub fn answered(&mut self, line: u64, accepted: bool, verdict: &str) {
-        match (accepted, prefix(verdict)) {
-            (true, "duplicate") => self.duplicate += 1,
-            (true, _) => self.accepted += 1,
-            (false, "duplicate") => self.superseded += 1,
-            (false, _) => self.refuse(line, verdict),
+        match Fate::of(accepted, verdict) {
+            Fate::Duplicate => self.duplicate += 1,
+            Fate::Accepted => self.accepted += 1,
+            Fate::Superseded => self.superseded += 1,
+            Fate::Refused => self.refuse(line, verdict),
         }
     }
 
     /// One line was refused.
     pub fn refuse(&mut self, line: u64, verdict: &str) {
-        let key = match prefix(verdict) {
+        let key = match word(verdict) {
             key if self.refused.contains_key(key) => key,
             "" => OTHER,
             _ if self.refused.len() >= PREFIXES => OTHER,

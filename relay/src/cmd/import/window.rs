@@ -1,7 +1,10 @@
 //! The lines that wait for their OK. Pure: it sends nothing and knows no connection.
 
 use super::{lines::Line, position::Position};
-use crate::client::answer::prefix;
+use crate::{
+    client::answer::prefix,
+    wire::{Prefix, Verdict},
+};
 use serde::Deserialize;
 use std::{
     borrow::Cow,
@@ -76,15 +79,17 @@ impl Window {
     }
 
     /// Takes a line in; `Err` is the verdict on one that no relay could answer with its id.
-    pub fn push(&mut self, line: Line) -> Result<(), &'static str> {
+    pub fn push(&mut self, line: Line) -> Result<(), Verdict> {
         self.read = line.end;
         let number = line.number();
         let text = line.text?;
-        let head: Head<'_> =
-            serde_json::from_str(&text).map_err(|_| "invalid: not a JSON object with an id")?;
+        let head: Head<'_> = serde_json::from_str(&text)
+            .map_err(|_| Verdict::invalid("not a JSON object with an id"))?;
         let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         if head.id.len() != 64 || !head.id.bytes().all(hex) {
-            return Err("invalid: the id is not 64 lower-case hex characters");
+            return Err(Verdict::invalid(
+                "the id is not 64 lower-case hex characters",
+            ));
         }
         let id = head.id.into_owned();
         self.by_id.entry(id.clone()).or_default().push_back(number);
@@ -132,7 +137,8 @@ impl Window {
             return Judged::Unknown;
         };
         self.waiting -= 1;
-        let passing = !accepted && matches!(prefix(verdict), "rate-limited" | "error");
+        let passing = [Some(Prefix::RateLimited), Some(Prefix::Error)];
+        let passing = !accepted && passing.contains(&prefix(verdict));
         if passing && self.postpone(number) {
             return Judged::Again;
         }
@@ -335,10 +341,8 @@ mod tests {
         for text in ["[]", "{}", "{\"id\":1}", "{\"id\":\"AB\"}", "nonsense"] {
             let mut bad = line(1, 'a');
             bad.text = Ok(text.into());
-            assert!(
-                window.push(bad).unwrap_err().starts_with("invalid: "),
-                "{text}"
-            );
+            let verdict = window.push(bad).unwrap_err();
+            assert_eq!(verdict.prefix, Some(Prefix::Invalid), "{text}");
         }
         assert!(window.is_empty());
         assert_eq!(window.place().line, 1);
