@@ -1,4 +1,4 @@
-//! Modes and lists in force: from the files to [`Rules`], whole or not at all (operator.md §4.8, Wholeness).
+//! Modes and lists in force: from the files to [`Rules`], whole or not at all.
 //!
 //! - `shards`: the eight files beside the configuration
 //! - `kept`: the last whole modes and lists, in the volume

@@ -1,4 +1,4 @@
-//! What the relay counts, under the names that operators' dashboards know (relay.md §2.9).
+//! What the relay counts, under the names that operators' dashboards know (docs/relay.md, "The ops port").
 //!
 //! The registry is a value: whoever counts is handed an [`Metrics`]. Every label comes from an enum or a fixed set, so no
 //! client can make a new time series. Nothing here may block or allocate per event beyond a label look-up.
@@ -104,7 +104,7 @@ impl Metrics {
         self.stored.get_or_create(&KindLabel { kind }).inc();
     }
 
-    /// Counts an event that was not taken, by the first word of the verdict that its author got (relay.md §2.1).
+    /// Counts an event that was not taken, by the first word of the verdict that its author got.
     pub fn rejected(&self, verdict: &Verdict) {
         let reason = verdict.prefix.unwrap_or(Prefix::Invalid).as_str();
         self.rejected.get_or_create(&ReasonLabel { reason }).inc();

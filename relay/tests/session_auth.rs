@@ -1,5 +1,5 @@
 //! Who is speaking: AUTH (NIP-42), what only the addressed may see (NIP-17, NIP-59), what only its author may publish
-//! (NIP-70). The rows of relay.md §2.2 and §2.7, and the faults of other relays with them.
+//! (NIP-70): docs/relay.md, "Who is speaking", and the faults of other relays.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Faults seen in relays that people run (relay.md §4), as far as sessions can have them.
+//! Faults seen in relays that people run, as far as sessions can have them.
 
 mod support;
 

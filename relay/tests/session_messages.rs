@@ -1,4 +1,4 @@
-//! Every kind of message and what is answered: the rows of relay.md §2.2, each with what is taken and what is refused.
+//! Every kind of message and what is answered (NIP-01, NIP-45, NIP-67): what is taken, and what is refused.
 
 mod support;
 

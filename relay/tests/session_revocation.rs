@@ -1,4 +1,4 @@
-//! Rights that end while a connection is open (design.md, "Recipients"): who lost the right to read gets nothing more,
+//! Rights that end while a connection is open (docs/relay.md, "When rights change"): who lost the right to read gets nothing more,
 //! whatever waited for it; everybody else notices nothing.
 
 #![allow(clippy::unwrap_used)] // a test may end with a panic

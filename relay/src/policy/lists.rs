@@ -1,4 +1,4 @@
-//! Who may read and who may write: modes and lists, compiled for look-ups (api.md `access`).
+//! Who may read and who may write: modes and lists, compiled for look-ups (`hot.access`, docs/configuration.md).
 //!
 //! [`Rules`] are built once per swap and never changed: a judgement is a few look-ups in one table. Ban comes before
 //! every list, and whoever signs with throw-away keys is judged by what else is known of it. Nothing here reads a file.

@@ -1,7 +1,8 @@
 //! What is let in: pure functions of an event, the limits and the time. No I/O, no configuration of its own, no session.
 //!
-//! Each file is one rule or one family of rules; [`check`] is the order in which they are asked (relay.md §2.3, 5 and 6:
-//! after the text was read strictly, before its signature costs anything). [`lists`] are asked with who is speaking.
+//! Each file is one rule or one family of rules; [`check`] is the order in which they are asked: after the text was
+//! read strictly, before its signature costs anything (`session/judge.rs` has all steps). [`lists`] are asked with who is
+//! speaking.
 
 pub mod limits;
 pub mod lists;

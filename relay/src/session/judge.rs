@@ -1,7 +1,17 @@
 //! What becomes of a batch of EVENTs and AUTHs: looked at together on a verify thread, in the order in which they came.
+//! Cheap first; who fails a step is answered there, and costs nothing more:
 //!
-//! Cheap first: read strictly, asked of the policies, looked up in the store (a known id stops here), asked of the lists,
-//! and only then hashed and verified. An AUTH counts for what comes after it, in this batch too.
+//! 1. read strictly (NIP-01): `invalid:`
+//! 2. must somebody who proved no key be silent here (`auth.required`)? `auth-required:`
+//! 3. the policies, in the order of [`policy::check`]: kinds, limits, time, work, reposts, requests to vanish
+//! 4. a protected event comes from its author (NIP-70): `auth-required:`, `restricted:`
+//! 5. an id that is stored already stops here: `duplicate:`
+//! 6. the lists, with the keys that were proved before the event: `auth-required:`, `restricted:`, `blocked:`
+//! 7. hash and signature: `invalid:`. Only now it costs cryptography
+//! 8. step 6 once more, if lists or configuration were swapped meanwhile
+//! 9. the role, which stores it, passes it on or refuses it; what is stored has its answer from the writer (`store/decide.rs`)
+//!
+//! An AUTH is read in step 1 and checked at once ([`auth`]): it counts for what comes after it, in this batch too.
 
 use super::{
     auth::{self, Asked},
@@ -95,7 +105,7 @@ pub(super) fn judge(
 }
 
 impl Batch<'_> {
-    /// Reads each event strictly and asks the policies (relay.md §2.3, 1 to 6).
+    /// Steps 1 to 4; AUTHs are answered.
     fn read(&mut self, incoming: &[Incoming]) -> Vec<Candidate<Event>> {
         let (hot, now) = (self.shared.hot.load_full(), self.shared.clock.now());
         let mut candidates = Vec::with_capacity(incoming.len());
@@ -120,7 +130,7 @@ impl Batch<'_> {
         candidates
     }
 
-    /// Everything that needs neither the store nor the signature nor a list.
+    /// Steps 2 to 4: what needs neither the store nor the signature nor a list.
     fn check(&self, event: &Event, hot: &Hot, now: u64) -> Result<(), Verdict> {
         rights::may_speak(hot, &self.keys)?;
         policy::check(event, hot, now)?;
@@ -173,7 +183,7 @@ impl Batch<'_> {
         self.judged.answers.push((place, answer));
     }
 
-    /// An id that is stored already stops here, before any signature work: a look-up costs a fiftieth of it.
+    /// Step 5, before any signature work: a look-up costs a fiftieth of it.
     fn leave_out_known(&mut self, events: Vec<Candidate<Event>>) -> Vec<Candidate<Event>> {
         if events.is_empty() {
             return events;
@@ -198,7 +208,7 @@ impl Batch<'_> {
         new
     }
 
-    /// Asks the lists, with the keys that were proved before each event.
+    /// Steps 6 and 8.
     fn admit<E: Borrow<Event>>(
         &mut self,
         events: Vec<Candidate<E>>,
@@ -216,7 +226,7 @@ impl Batch<'_> {
         admitted
     }
 
-    /// Checks ids and signatures (relay.md §2.3, 7).
+    /// Step 7.
     fn verify(&mut self, events: Vec<Candidate<Event>>) -> Vec<Candidate<Verified>> {
         let mut verified = Vec::with_capacity(events.len());
         for candidate in events {
@@ -233,7 +243,7 @@ impl Batch<'_> {
         verified
     }
 
-    /// Asks the role, then: stored events to the writer with a return ticket, ephemeral ones to the hub.
+    /// Step 9: stored events to the writer with a return ticket, ephemeral ones to the hub.
     fn hand_over(&mut self, events: Vec<Candidate<Verified>>, permit: OwnedSemaphorePermit) {
         let (mut passed_on, mut stored) = (Vec::new(), Vec::new());
         for Candidate { place, event, .. } in events {

@@ -1,4 +1,4 @@
-//! What a client sends, frame by frame (relay.md §2.2).
+//! What a client sends, frame by frame (NIP-01, "From client to relay").
 
 use super::{
     Session,

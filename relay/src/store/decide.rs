@@ -1,5 +1,5 @@
-//! What becomes of an event: the rules of replacement, deletion and vanishing (NIP-01, 09, 40, 59, 62; `relay.md` §2.5
-//! and §2.6), in their order. Reads; writes nothing. What it decides becomes effects in the entry.
+//! What becomes of an event: the rules of replacement, deletion and vanishing (NIP-01, 09, 40, 59, 62), in their
+//! order. Reads; writes nothing. What it decides becomes effects in the entry.
 
 use super::{
     apply::Frames,

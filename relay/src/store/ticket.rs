@@ -50,7 +50,7 @@ impl fmt::Debug for Ticket {
     }
 }
 
-/// What became of an event (`relay.md` §2.5, §2.6).
+/// What became of an event, by the rules of `store/decide.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Durable under this number.

@@ -9,7 +9,7 @@ use nostr_fleet_relay::{
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The rules of `relay.md` §2.5 and §2.6, as plainly as they can be written.
+/// The rules of NIP-01, NIP-09, NIP-59 and NIP-62, as plainly as they can be written.
 #[derive(Default)]
 struct Model {
     events: Vec<Verified>,

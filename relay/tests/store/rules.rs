@@ -1,5 +1,5 @@
 //! The rules of replacement, deletion and vanishing as a client sees them, with the faults that other relays have
-//! (`relay.md` §4) as tests.
+//! as tests.
 
 use crate::support::*;
 use nostr_fleet_relay::store::{Outcome, Removal, Row, SeesAll, Sight};
