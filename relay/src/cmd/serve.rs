@@ -2,6 +2,8 @@
 
 mod error;
 mod files;
+mod ground;
+mod ports;
 mod start;
 mod stop;
 
