@@ -1,23 +1,27 @@
 //! Who hears an event: the live subscriptions of all sessions, and the one thread that passes events on to them.
 //!
-//! - [`index`](self::index) finds the live filters that match, at the cost of the matches
+//! - [`index`](self::index) finds the live filters that match, at the cost of the matches; `slots` keeps them
 //! - [`fanout`](self::fanout) is that thread: messages in, deliveries out, each session woken once per group
 //! - [`recipient`](self::recipient) is what a session shares with the hub: its deliveries, and how to wake it
+//! - [`flow`](self::flow) bounds the events that are on their way through all of it
 //!
 //! The hub never looks into the store and never waits for a session. Sessions never wait for the hub: they leave messages.
 //! A subscription is in force for every commit that is announced after its message was left.
 
 pub mod fanout;
+pub mod flow;
 pub mod index;
 pub mod recipient;
+mod slots;
 
+pub use flow::{Flow, Held, cost};
 pub use index::Key;
 pub use recipient::{Delivery, Keys, Recipient};
 
 use crate::{
     metrics::Metrics,
     store::{Committed, Listener},
-    wire::{Filter, Verified},
+    wire::{Filter, Verified, filter},
 };
 use fanout::{Message, Queue};
 use std::{
@@ -28,7 +32,6 @@ use std::{
     },
     thread,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A handle on the hub. Its thread ends when the last handle is gone.
 #[derive(Clone)]
@@ -39,17 +42,6 @@ pub struct Hub {
 struct Handle {
     queue: Arc<Queue>,
     next: AtomicU64,
-}
-
-/// What bounds the events between the sessions and the end of their fan-out, in units of [`cost`].
-pub type Flow = Arc<Semaphore>;
-
-/// What a batch of events holds of the [`Flow`], shared by all that must be done with it before it is free again.
-pub type Held = Arc<OwnedSemaphorePermit>;
-
-/// What an event of this many bytes takes from the [`Flow`]: one unit, and one more per KiB.
-pub fn cost(bytes: usize) -> u32 {
-    1 + (bytes / 1024) as u32
 }
 
 impl Hub {
@@ -74,7 +66,7 @@ impl Hub {
     /// From now on `recipient` hears what one of `filters` matches, under the key that is returned.
     pub fn subscribe(&self, recipient: Arc<Recipient>, filters: Arc<[Filter]>) -> Key {
         let key = Key(self.handle.next.fetch_add(1, Ordering::Relaxed));
-        let weight = filters.iter().map(|filter| 1 + filter.value_count()).sum();
+        let weight = filter::weight(&filters);
         recipient.asked(weight);
         self.handle.queue.leave(Message::Subscribe {
             key,

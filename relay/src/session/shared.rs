@@ -3,7 +3,7 @@
 use super::{rights::Roll, warmth::Warmth};
 use crate::{
     clock::Clock,
-    hub::{Flow, Hub},
+    hub::{Flow, Hub, flow},
     metrics::Metrics,
     policy::lists::Rules,
     pool::Pool,
@@ -13,11 +13,6 @@ use crate::{
 use arc_swap::ArcSwap;
 use relay_config::Hot;
 use std::{fmt, io, sync::Arc, thread, time::Duration};
-use tokio::sync::Semaphore;
-
-/// KiB of events that may be between all sessions and the end of their fan-out: on the verify threads, in the writer's
-/// queue, in the hub's. Who finds no room stops reading its socket.
-const FLOW: usize = 64 << 10;
 
 /// What the process has ready before the first session begins.
 pub struct Parts {
@@ -91,7 +86,6 @@ impl Shared {
     /// When the system refuses a thread.
     pub fn start_at_pace(parts: Parts, pace: Pace) -> io::Result<Arc<Self>> {
         let cores = thread::available_parallelism().map_or(2, usize::from);
-        let flow = Arc::new(Semaphore::new(FLOW));
         let hub = Hub::start(Arc::clone(&parts.metrics))?;
         parts.store.listen(Arc::new(hub.clone()));
         Ok(Arc::new(Self {
@@ -105,7 +99,7 @@ impl Shared {
             metrics: parts.metrics,
             verifiers: Pool::start("verify", cores)?,
             readers: Pool::start("read", cores)?,
-            flow,
+            flow: flow::whole(),
             pace,
             warmth: Warmth::default(),
         }))

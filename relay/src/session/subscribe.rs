@@ -21,7 +21,7 @@ use crate::{
     },
     metrics::Limited,
     store::Committed,
-    wire::{Filter, SubscriptionId, Verdict, reply, reply::Completeness},
+    wire::{Filter, SubscriptionId, Verdict, filter, reply, reply::Completeness},
 };
 use open::{CatchingUp, Subscription};
 use relay_config::Limits;
@@ -88,7 +88,7 @@ impl Subscriptions {
     ) {
         self.end(&id);
         let hot = self.shared.hot.load_full();
-        let weight = filters.iter().map(|filter| 1 + filter.value_count()).sum();
+        let weight = filter::weight(&filters);
         if let Err(verdict) = self.admit(&filters, weight, &hot.limits) {
             return outbox.say(reply::closed(&id, &verdict));
         }

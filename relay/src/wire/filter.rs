@@ -118,6 +118,11 @@ impl Filter {
     }
 }
 
+/// What filters cost together, wherever something bounds them: each is one, and each of its values one more.
+pub fn weight(filters: &[Filter]) -> usize {
+    filters.iter().map(|filter| 1 + filter.value_count()).sum()
+}
+
 fn holds<T: Ord>(list: Option<&Vec<T>>, value: &T) -> bool {
     list.is_none_or(|list| list.binary_search(value).is_ok())
 }

@@ -1,5 +1,5 @@
 use super::{ID, KEY, hex, tagged, with};
-use crate::wire::{Event, Filter, Prefix};
+use crate::wire::{Event, Filter, Prefix, filter::weight};
 
 fn read(json: &str) -> Filter {
     Filter::read(json).expect(json)
@@ -54,6 +54,7 @@ fn each_field_is_read_sorted_and_without_repetition() {
         (Some(1), Some(2), Some(3))
     );
     assert_eq!(filter.value_count(), 8);
+    assert_eq!(weight(&[filter, Filter::default()]), 10);
 }
 
 #[test]
