@@ -6,7 +6,7 @@
 //! every recipient is answered once and the [`Listener`] hears the number. *space* says what may be allocated, *room* makes
 //! use of it when the segment or the view is full.
 //!
-//! **Reading.** [`Store::query`] makes a *scan*: *plan* picks one index per filter, *walk* merges its cursors by time,
+//! **Reading.** [`Store::query`] makes a *scan* of one *stream* per filter, read in *slices*: *plan* picks its index, *walk* merges cursors by time,
 //! *row* is what comes out. *count* and *dump* read the same way. Addresses are sequence numbers: the view maps *keys* to
 //! numbers, *offsets* map numbers to bytes, *map* has the only `unsafe` code.
 //!
@@ -45,8 +45,10 @@ mod salvage;
 mod scan;
 mod segment;
 mod shared;
+mod slice;
 mod sorter;
 mod space;
+mod stream;
 mod sweep;
 mod ticket;
 mod upkeep;

@@ -14,15 +14,11 @@ use super::{
     proof::{Format, Proof, Trust},
     quarantine::Ward,
     rebuild::Rebuild,
-    shared::{Alarm, Doomed, Queue, Removing, Shared},
+    shared::{Doomed, Found, Removing, Shared},
     space::{Purpose, Space},
     view::{self, View},
 };
-use std::{
-    fs,
-    path::Path,
-    sync::{Arc, OnceLock, RwLock, atomic::AtomicU64},
-};
+use std::{fs, path::Path, sync::Arc};
 
 /// Entries that a replay applies in one transaction.
 const REPLAY: u64 = 4096;
@@ -66,42 +62,35 @@ pub(super) fn open(options: &Options) -> Result<Opened, OpenError> {
         now: options.clock.now(),
     };
     let problem = || OpenError::io(format!("the log in {}", log_dir.display()));
-    let mut found = finder.find().map_err(problem())?;
+    let mut inventory = finder.find().map_err(problem())?;
     let starting = Starting {
         options,
         view_dir: &view_dir,
         finder: &finder,
     };
-    let viewed = starting.view(&mut found)?;
+    let viewed = starting.view(&mut inventory)?;
     let is_dirty = proof.trust() != Trust::Clean;
-    let segments = Arc::new(Segments::new(found.segments));
-    let committed = found.position.next - 1;
+    let segments = Arc::new(Segments::new(inventory.segments));
+    let committed = inventory.position.next - 1;
     let log = Log::new(
         &log_dir,
         Arc::clone(&segments),
-        found.position,
+        inventory.position,
         options.faults.clone(),
     );
     options.progress.set(Phase::Open, 100);
-    let shared = Shared {
-        dir: dir.clone(),
-        clock: Arc::clone(&options.clock),
+    let found = Found {
         view: viewed.view,
+        start: viewed.start,
         segments,
-        committed: AtomicU64::new(committed),
-        failure: OnceLock::new(),
-        queue: Queue::default(),
-        alarm: Alarm::default(),
-        listener: RwLock::new(None),
+        committed,
         space,
         proof,
-        erase_within: AtomicU64::new(options.erase_within.as_secs()),
         ward,
         store_id: format.store_id,
-        start: viewed.start,
-        on_commit: options.on_commit.clone(),
-        _lock: lock,
+        lock,
     };
+    let shared = Shared::new(options, found);
     Ok(Opened {
         shared,
         log,

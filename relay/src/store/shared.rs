@@ -5,7 +5,7 @@ use super::{
     effect::Reason,
     lock::Lock,
     log::{self, Segments},
-    options::OnCommit,
+    options::{OnCommit, Options},
     proof::Proof,
     quarantine::Ward,
     segment::Segment,
@@ -195,7 +195,45 @@ pub(super) struct Shared {
     pub _lock: Lock,
 }
 
+/// What a start found of a store, or made.
+pub(super) struct Found {
+    pub view: View,
+    /// How the view came about.
+    pub start: &'static str,
+    pub segments: Arc<Segments>,
+    /// The last number in the log.
+    pub committed: u64,
+    pub space: Space,
+    pub proof: Proof,
+    pub ward: Ward,
+    pub store_id: String,
+    pub lock: Lock,
+}
+
 impl Shared {
+    /// A store that nobody uses yet.
+    pub fn new(options: &Options, found: Found) -> Self {
+        Self {
+            dir: options.dir.clone(),
+            clock: Arc::clone(&options.clock),
+            view: found.view,
+            segments: found.segments,
+            committed: AtomicU64::new(found.committed),
+            failure: OnceLock::new(),
+            queue: Queue::default(),
+            alarm: Alarm::default(),
+            listener: RwLock::new(None),
+            space: found.space,
+            proof: found.proof,
+            erase_within: AtomicU64::new(options.erase_within.as_secs()),
+            ward: found.ward,
+            store_id: found.store_id,
+            start: found.start,
+            on_commit: options.on_commit.clone(),
+            _lock: found.lock,
+        }
+    }
+
     /// The number of the last commit.
     pub fn committed(&self) -> Committed {
         Committed(self.committed.load(Ordering::Acquire))

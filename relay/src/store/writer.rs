@@ -171,15 +171,7 @@ impl Writer {
         }
         if let Err(error) = self.mark_dirty() {
             tracing::warn!(%error, "the store could not be marked as being written");
-            let is_full = error.kind() == std::io::ErrorKind::StorageFull;
-            return failed(
-                jobs,
-                if is_full {
-                    Failure::Full
-                } else {
-                    Failure::Broken
-                },
-            );
+            return failed(jobs, failure_of(&error));
         }
         let mut purpose = self.purpose();
         loop {
@@ -190,22 +182,7 @@ impl Writer {
                 }
                 Err(stop) => stop,
             };
-            let made_room = match stop {
-                Stop::View => self.grow_view(purpose),
-                Stop::Segment { bytes } => self.new_segment(bytes, purpose),
-                Stop::Abort(why, error) => {
-                    tracing::error!(why, error, "a group of writes was given up");
-                    self.demand_rebuild();
-                    self.shared.fail(why);
-                    return failed(jobs, Failure::Broken);
-                }
-                Stop::Broken(why, error) => {
-                    tracing::error!(why, error, "the log or the view failed");
-                    self.shared.fail(why);
-                    return failed(jobs, Failure::Broken);
-                }
-            };
-            if made_room {
+            if self.make_room(stop, purpose) {
                 continue;
             }
             if self.shared.failure.get().is_some() {
@@ -217,6 +194,25 @@ impl Writer {
                 return failed(jobs, Failure::Full);
             }
             purpose = Purpose::Removal;
+        }
+    }
+
+    /// May the group be tried again? If not, there is no room for this purpose, or the store has failed.
+    fn make_room(&mut self, stop: Stop, purpose: Purpose) -> bool {
+        match stop {
+            Stop::View => self.grow_view(purpose),
+            Stop::Segment { bytes } => self.new_segment(bytes, purpose),
+            Stop::Abort(why, error) => {
+                tracing::error!(why, error, "a group of writes was given up");
+                self.demand_rebuild();
+                self.shared.fail(why);
+                false
+            }
+            Stop::Broken(why, error) => {
+                tracing::error!(why, error, "the log or the view failed");
+                self.shared.fail(why);
+                false
+            }
         }
     }
 
@@ -361,6 +357,13 @@ fn answer(removing: &Removing, done: Done) {
     if let Some(reply) = &removing.reply {
         // A caller that stopped waiting needs no answer.
         let _ = reply.send(count);
+    }
+}
+
+fn failure_of(error: &std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull => Failure::Full,
+        _ => Failure::Broken,
     }
 }
 
