@@ -1,7 +1,5 @@
 //! The labels that counters have: enums and fixed sets, so that no client can make a new time series.
 
-use prometheus_client::encoding::EncodeLabelSet;
-
 /// Which bound a client ran into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limited {
@@ -84,31 +82,6 @@ impl Reloaded {
             Self::Refused => "refused",
         }
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct KindLabel {
-    pub kind: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct ReasonLabel {
-    pub reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct TypeLabel {
-    pub r#type: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct ResultLabel {
-    pub result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct StateLabel {
-    pub state: &'static str,
 }
 
 /// The label of an event kind: the kinds that people watch, `other` for all the rest, so that the number of series is fixed.

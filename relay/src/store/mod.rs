@@ -6,9 +6,9 @@
 //! every recipient is answered once and the [`Listener`] hears the number. *space* says what may be allocated, *room* makes
 //! use of it when the segment or the view is full.
 //!
-//! **Reading.** [`Store::query`] makes a *scan* of one *stream* per filter, read in *slices*: *plan* picks its index, *walk* merges cursors by time,
-//! *row* is what comes out. *count* and *dump* read the same way. Addresses are sequence numbers: the view maps *keys* to
-//! numbers, *offsets* map numbers to bytes, *map* has the only `unsafe` code.
+//! **Reading.** [`Store::query`] makes a *scan* with a *stream* per filter, read in *slices* of time: *plan* picks the index,
+//! *walk* merges its cursors, *row* is what comes out. *count* and *dump* read the same way. Addresses are sequence
+//! numbers: the view maps *keys* to numbers, *offsets* map numbers to bytes, *map* has the only `unsafe` code.
 //!
 //! **Keeping.** *recover* opens a store by the proofs of *lock* and *proof*: *inventory* looks at the log, *salvage* reads
 //! what is torn or damaged, *quarantine* keeps it aside, *rebuild* makes the view anew with *sorter*. *upkeep* runs *sweep*,
