@@ -1,5 +1,5 @@
 //! `relay bench`: every measurement runs briefly and its JSON has the promised figures.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)] // a test may end with a panic
 
 mod fake_relay;
 

@@ -1,5 +1,5 @@
 //! `relay export`, from relays that page, cut, hang up and order as they like.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)] // a test may end with a panic
 
 mod fake_relay;
 

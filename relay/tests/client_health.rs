@@ -1,6 +1,6 @@
 //! `relay health`, against what is a relay and what is not.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)] // a test may end with a panic
 
 mod fake_relay;
 

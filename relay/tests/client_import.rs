@@ -1,6 +1,6 @@
 //! `relay import`, against a relay that keeps everything, one that hangs up, and one that refuses.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)] // a test may end with a panic
 
 mod fake_relay;
 

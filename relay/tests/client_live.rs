@@ -1,5 +1,5 @@
 //! The tools and the real relay together.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)] // a test may end with a panic
 
 mod fake_relay;
 mod live_relay;

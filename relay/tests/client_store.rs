@@ -1,5 +1,5 @@
 //! `relay import`, `export`, `delete`, `compact` and `acknowledge` on the store of a relay that is not running.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)] // a test may end with a panic
 
 mod fake_relay;
 

@@ -67,7 +67,7 @@ pub struct Target {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u32,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs)] // a flattened struct has no help of its own, its fields have
     pub trust: Trust,
 }
 

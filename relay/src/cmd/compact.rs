@@ -1,6 +1,6 @@
 //! `relay compact`: gives back the room of what was deleted and replaced, and takes deleted text from the disk now.
 
-use super::{FAILED, fail, runtime, stopped};
+use super::{FAILED, fail, runtime, stopped::RuntimeDir};
 use crate::{
     client::{
         Dialer, RelayUrl, Trust,
@@ -26,9 +26,9 @@ pub struct Arguments {
         conflicts_with = "ops"
     )]
     pub data: Option<PathBuf>,
-    /// A tmpfs that lives as long as the boot, for --data [default: $XDG_RUNTIME_DIR, else /dev/shm].
-    #[arg(long, value_name = "DIR", requires = "data")]
-    pub runtime_dir: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)] // a flattened struct has no help of its own, its fields have
+    pub runtime_dir: RuntimeDir,
     /// The ops port of a running relay: http://HOST:9090.
     #[arg(long, value_name = "URL")]
     pub ops: Option<RelayUrl>,
@@ -37,7 +37,7 @@ pub struct Arguments {
 /// Exits 0 when it is done, 1 with the reason, 2 when somebody holds the store.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let done = match (&arguments.data, &arguments.ops) {
-        (Some(dir), _) => match stopped::existing(dir, arguments.runtime_dir.as_deref()) {
+        (Some(dir), _) => match arguments.runtime_dir.existing(dir) {
             Ok(store) => stopped(store),
             Err(problem) => return fail(problem.exit_code(), problem),
         },

@@ -1,6 +1,6 @@
 //! `relay delete`: an operator removes events from the store of a stopped relay. They may not come back.
 
-use super::{FAILED, MISUSED, export::FilterObject, fail, stopped};
+use super::{FAILED, MISUSED, export::FilterObject, fail, stopped::RuntimeDir};
 use crate::{
     store::{ReadError, Removal, SeesAll, Step, Store},
     wire::{EventId, Filter},
@@ -27,9 +27,9 @@ pub struct Arguments {
     /// The store of a relay that is not running.
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// A tmpfs that lives as long as the boot [default: $XDG_RUNTIME_DIR, else /dev/shm].
-    #[arg(long, value_name = "DIR")]
-    pub runtime_dir: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)] // a flattened struct has no help of its own, its fields have
+    pub runtime_dir: RuntimeDir,
     /// Ids of events, 64 hex characters each.
     #[arg(long, value_name = "HEX", num_args = 1.., value_parser = id, required_unless_present = "filter", conflicts_with = "filter")]
     pub id: Vec<EventId>,
@@ -51,7 +51,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Ok(filter) => filter,
         Err(problem) => return fail(MISUSED, problem),
     };
-    let store = match stopped::existing(&arguments.data, arguments.runtime_dir.as_deref()) {
+    let store = match arguments.runtime_dir.existing(&arguments.data) {
         Ok(store) => store,
         Err(problem) => return fail(problem.exit_code(), problem),
     };

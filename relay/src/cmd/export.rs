@@ -10,7 +10,7 @@ pub mod second;
 
 use super::{
     FAILED, fail, runtime,
-    stopped::{self, StoppedError},
+    stopped::{RuntimeDir, StoppedError},
 };
 use crate::client::{ClientError, Dialer, RelayUrl, Trust};
 use clap::Args;
@@ -36,14 +36,14 @@ pub struct Arguments {
     )]
     pub from: Option<RelayUrl>,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs)] // a flattened struct has no help of its own, its fields have
     pub trust: Trust,
     /// The store of a relay that is not running.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// A tmpfs that lives as long as the boot, for --data [default: $XDG_RUNTIME_DIR, else /dev/shm].
-    #[arg(long, value_name = "DIR", requires = "data")]
-    pub runtime_dir: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)] // a flattened struct has no help of its own, its fields have
+    pub runtime_dir: RuntimeDir,
     /// Only events that match this filter (NIP-01); with --from also its limit.
     #[arg(long, value_name = "JSON", default_value = "{}")]
     pub filter: FilterObject,
@@ -126,7 +126,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 fn from_store(arguments: &Arguments) -> ExitCode {
     let start = Instant::now();
     let dir = arguments.data.as_deref().unwrap_or(".".as_ref());
-    let exported = stopped::existing(dir, arguments.runtime_dir.as_deref())
+    let exported = arguments
+        .runtime_dir
+        .existing(dir)
         .map_err(ExportError::Open)
         .and_then(|store| direct::export(arguments, &store));
     match exported {

@@ -26,7 +26,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", default_value = "5s")]
     pub timeout: relay_config::Duration,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs)] // a flattened struct has no help of its own, its fields have
     pub trust: Trust,
 }
 

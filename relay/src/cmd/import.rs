@@ -12,7 +12,7 @@ pub mod window;
 
 use super::{
     FAILED, fail, runtime,
-    stopped::{self, StoppedError},
+    stopped::{RuntimeDir, StoppedError},
 };
 use crate::client::{ClientError, Dialer, RelayUrl, Trust};
 use clap::Args;
@@ -39,14 +39,14 @@ pub struct Arguments {
     )]
     pub to: Option<RelayUrl>,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs)] // a flattened struct has no help of its own, its fields have
     pub trust: Trust,
     /// The store of a relay that is not running.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// A tmpfs that lives as long as the boot, for --data [default: $XDG_RUNTIME_DIR, else /dev/shm].
-    #[arg(long, value_name = "DIR", requires = "data")]
-    pub runtime_dir: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)] // a flattened struct has no help of its own, its fields have
+    pub runtime_dir: RuntimeDir,
     /// With --data: the relay's configuration file, for its limits and its URL [default: the default limits].
     #[arg(long, value_name = "FILE", requires = "data")]
     pub config: Option<PathBuf>,
@@ -174,7 +174,7 @@ fn import(arguments: &Arguments, tally: &mut Tally) -> Result<(), ImportError> {
     }
     let hot = configuration(arguments)?;
     let dir = arguments.data.as_deref().unwrap_or(".".as_ref());
-    let store = stopped::open(dir, arguments.runtime_dir.as_deref())?;
+    let store = arguments.runtime_dir.open(dir)?;
     let imported = direct::import(&plan, &store, &hot, lines, tally);
     store.close();
     imported

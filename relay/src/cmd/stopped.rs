@@ -2,6 +2,7 @@
 
 use super::{FAILED, MISUSED};
 use crate::store::{OpenError, Options, Phase, Progress, Store};
+use clap::Args;
 use std::{
     env,
     path::{Path, PathBuf},
@@ -45,12 +46,6 @@ pub fn exit_code(error: &OpenError) -> u8 {
     }
 }
 
-/// The store in `dir`, which must exist.
-pub fn existing(dir: &Path, runtime_dir: Option<&Path>) -> Result<Store, StoppedError> {
-    is_store(dir)?;
-    open(dir, runtime_dir)
-}
-
 /// There must be a store in `dir`; it may be open.
 pub fn is_store(dir: &Path) -> Result<(), StoppedError> {
     if dir.join("FORMAT").is_file() {
@@ -59,16 +54,32 @@ pub fn is_store(dir: &Path) -> Result<(), StoppedError> {
     Err(StoppedError::NoStore(dir.to_owned()))
 }
 
-/// The store in `dir`, made if missing. A start that takes long says so on standard error.
-pub fn open(dir: &Path, runtime_dir: Option<&Path>) -> Result<Store, StoppedError> {
-    let runtime_dir = runtime_dir.map_or_else(default_runtime_dir, Path::to_owned);
-    let options = Options::new(dir, runtime_dir);
-    let done = Arc::new(AtomicBool::new(false));
-    let watch = tell(Arc::clone(&options.progress), Arc::clone(&done));
-    let opened = Store::open(options);
-    done.store(true, Ordering::Relaxed);
-    watch.thread().unpark();
-    Ok(opened?)
+/// How the commands that open a store are told where its run token stands.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RuntimeDir {
+    /// A tmpfs that lives as long as the boot, for --data [default: $XDG_RUNTIME_DIR, else /dev/shm].
+    #[arg(long, value_name = "DIR", requires = "data")]
+    pub runtime_dir: Option<PathBuf>,
+}
+
+impl RuntimeDir {
+    /// The store in `dir`, which must exist.
+    pub fn existing(&self, dir: &Path) -> Result<Store, StoppedError> {
+        is_store(dir)?;
+        self.open(dir)
+    }
+
+    /// The store in `dir`, made if missing. A start that takes long says so on standard error.
+    pub fn open(&self, dir: &Path) -> Result<Store, StoppedError> {
+        let named = self.runtime_dir.clone();
+        let options = Options::new(dir, named.unwrap_or_else(default_runtime_dir));
+        let done = Arc::new(AtomicBool::new(false));
+        let watch = tell(Arc::clone(&options.progress), Arc::clone(&done));
+        let opened = Store::open(options);
+        done.store(true, Ordering::Relaxed);
+        watch.thread().unpark();
+        Ok(opened?)
+    }
 }
 
 fn tell(progress: Arc<Progress>, done: Arc<AtomicBool>) -> thread::JoinHandle<()> {

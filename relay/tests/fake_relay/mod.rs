@@ -1,6 +1,6 @@
 //! A scripted relay for the client's tests: it keeps events in memory and misbehaves as it is told. And the `relay` binary, run
 //! as a user runs it.
-#![allow(dead_code, missing_docs, clippy::unwrap_used)]
+#![allow(dead_code, missing_docs, clippy::unwrap_used)] // each suite uses a part of it, and may end with a panic
 
 use futures::{SinkExt, StreamExt};
 use nostr_fleet_relay::{

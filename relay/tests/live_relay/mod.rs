@@ -1,5 +1,5 @@
 //! The real `relay serve`, on a port that stays its own when it is killed and started again.
-#![allow(dead_code, missing_docs, clippy::unwrap_used)]
+#![allow(dead_code, missing_docs, clippy::unwrap_used)] // each suite uses a part of it, and may end with a panic
 
 use std::{
     fs,

@@ -31,7 +31,7 @@ const PACE: u32 = 50;
 #[derive(Clone, Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs)] // a flattened struct has no help of its own, its fields have
     pub target: Target,
     /// One row for each number of subscribers to everything.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [100, 1_000, 5_000], value_parser = clap::value_parser!(u32).range(1..=50_000))]

@@ -20,7 +20,7 @@ const SETTLE: Time = Time::from_millis(500);
 #[derive(Clone, Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs)] // a flattened struct has no help of its own, its fields have
     pub target: Target,
     /// One row for each number of connections.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 8, 64], value_parser = clap::value_parser!(u32).range(1..=5_000))]

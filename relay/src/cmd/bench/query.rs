@@ -27,7 +27,7 @@ const LOADING: Time = Time::from_secs(600);
 #[derive(Clone, Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs)] // a flattened struct has no help of its own, its fields have
     pub target: Target,
     /// Events of the seed that the relay holds.
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(100..=2_000_000))]
