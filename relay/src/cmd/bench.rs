@@ -9,6 +9,7 @@ pub mod fanout;
 pub mod handshake;
 pub mod idle;
 pub mod ingest;
+pub mod measured;
 pub mod mix;
 pub mod process;
 pub mod publisher;
@@ -78,6 +79,15 @@ impl Target {
 
     fn process(&self) -> Result<Option<Process>, ProcessError> {
         self.pid.map(Process::open).transpose()
+    }
+
+    async fn connect(&self, connections: usize) -> Result<Vec<Client>, BenchError> {
+        let dialer = self.dialer()?;
+        let mut clients = Vec::with_capacity(connections);
+        for _ in 0..connections {
+            clients.push(Client::connect(&dialer, PATIENCE).await?);
+        }
+        Ok(clients)
     }
 }
 

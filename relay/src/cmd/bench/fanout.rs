@@ -3,9 +3,9 @@
 use super::{
     BenchError, PATIENCE, Target,
     dice::Dice,
+    measured::{Measured, measured},
     mix::{AUTHORS, Mix},
-    process::Process,
-    publisher::{Message, publish, quantile_ms},
+    publisher::{Message, publish},
     report::{Report, Row},
     subscribers::{Sent, Subscribers, subscribe},
 };
@@ -129,17 +129,17 @@ async fn burst(arguments: &Arguments, audience: Audience) -> Result<Row, BenchEr
     let clients = subscribe(dialer, audience.filters).await?;
     let mut listening = Subscribers::listen(clients, None);
     let mut publisher = Client::connect(dialer, PATIENCE).await?;
-    let usage = || process.as_ref().map(Process::usage).transpose();
-    let before = usage()?;
-    let start = Instant::now();
-    let published = publish(&mut publisher, &audience.messages, WINDOW, start + LAST).await?;
-    let heard = listening
-        .hear(audience.expected, Instant::now() + LAST)
-        .await;
-    let seconds = start.elapsed().as_secs_f64();
-    let used = usage()?
-        .zip(before)
-        .map(|(after, before)| after.since(before));
+    let work = async {
+        let until = Instant::now() + LAST;
+        let published = publish(&mut publisher, &audience.messages, WINDOW, until).await?;
+        let until = Instant::now() + LAST;
+        Ok((published, listening.hear(audience.expected, until).await))
+    };
+    let Measured {
+        out: (published, heard),
+        seconds,
+        used,
+    } = measured(process.as_ref(), Duration::ZERO, work).await?;
     let per_100k = |cpu: f64| cpu * 1e5 / heard.max(1) as f64;
     Ok(Row::default()
         .with("subscribers", subscribers)
@@ -184,6 +184,5 @@ async fn paced(arguments: &Arguments, audience: Audience) -> Result<Row, BenchEr
         .with("expected", audience.expected)
         .with("deliveries", heard)
         .with("lost_connections", listening.lost())
-        .figure("p50_ms", quantile_ms(&latency, 0.5), 2)
-        .figure("p99_ms", quantile_ms(&latency, 0.99), 2))
+        .quantiles(["p50_ms", "p99_ms"], &latency))
 }

@@ -5,18 +5,15 @@
 
 use super::{
     BenchError, PATIENCE, Target,
-    process::Process,
-    publisher::{latencies, quantile_ms},
+    measured::{Measured, SETTLE, collect, measured},
+    publisher::latencies,
     report::{Report, Row},
 };
 use crate::client::{Client, ClientError, Dialer};
 use clap::Args;
 use hdrhistogram::Histogram;
-use std::time::{Duration, Instant};
-use tokio::{task::JoinSet, time::sleep};
-
-/// What the server finishes after its last answer belongs to the row.
-const SETTLE: Duration = Duration::from_millis(500);
+use std::time::Instant;
+use tokio::task::JoinSet;
 
 /// What `relay bench handshake` is asked.
 #[derive(Clone, Debug, Args)]
@@ -65,15 +62,12 @@ pub async fn measure(arguments: &Arguments, mut report: Report) -> Result<Report
 async fn one_row(arguments: &Arguments, kind: Kind) -> Result<Row, BenchError> {
     let process = arguments.target.process()?;
     let dialers = dialers(arguments, kind).await?;
-    let usage = || process.as_ref().map(Process::usage).transpose();
-    let before = usage()?;
-    let start = Instant::now();
-    let made = all(arguments, dialers).await?;
-    let seconds = start.elapsed().as_secs_f64();
-    sleep(SETTLE).await;
-    let used = usage()?
-        .zip(before)
-        .map(|(after, before)| after.since(before));
+    let work = all(arguments, dialers);
+    let Measured {
+        out: made,
+        seconds,
+        used,
+    } = measured(process.as_ref(), SETTLE, work).await?;
     let count = made.latency.len();
     let cpu_us = used.map(|used| used.cpu * 1e6 / count as f64);
     let words = match kind {
@@ -87,8 +81,7 @@ async fn one_row(arguments: &Arguments, kind: Kind) -> Result<Row, BenchError> {
         .with("count", count)
         .with("resumed", made.resumed)
         .figure("per_s", count as f64 / seconds, 0)
-        .figure("p50_ms", quantile_ms(&made.latency, 0.5), 2)
-        .figure("p99_ms", quantile_ms(&made.latency, 0.99), 2)
+        .quantiles(["p50_ms", "p99_ms"], &made.latency)
         .known("cpu_us_per_handshake", cpu_us, 0))
 }
 
@@ -118,8 +111,7 @@ async fn all(arguments: &Arguments, dialers: Vec<Dialer>) -> Result<Made, BenchE
         latency: latencies(),
         resumed: 0,
     };
-    while let Some(one) = tasks.join_next().await {
-        let one = one.map_err(|panic| BenchError::Unfit(panic.to_string()))??;
+    for one in collect(tasks).await? {
         let _ = all.latency.add(one.latency); // the same bounds everywhere
         all.resumed += one.resumed;
     }

@@ -1,20 +1,18 @@
 //! `relay bench ingest`: how fast events are taken, and what each one costs the server.
 
 use super::{
-    BenchError, PATIENCE, Target,
+    BenchError, Target,
+    measured::{Measured, SETTLE, collect, measured},
     mix::Mix,
-    process::{Process, Usage, allow_open_files},
-    publisher::{Message, Published, publish, quantile_ms},
+    process::allow_open_files,
+    publisher::{Message, Published, publish},
     report::{Report, Row},
 };
 use crate::client::Client;
 use clap::Args;
 use relay_config::Duration;
-use std::time::{Duration as Time, Instant};
-use tokio::{task::JoinSet, time::sleep};
-
-/// What the server finishes after its last OK belongs to the row.
-const SETTLE: Time = Time::from_millis(500);
+use std::time::Instant;
+use tokio::task::JoinSet;
 
 /// What `relay bench ingest` is asked.
 #[derive(Clone, Debug, Args)]
@@ -57,22 +55,11 @@ async fn one_row(
 ) -> Result<Row, BenchError> {
     let process = arguments.target.process()?;
     allow_open_files(connections as u64 + 64);
-    let mut clients = Vec::with_capacity(connections);
-    let dialer = arguments.target.dialer()?;
-    for _ in 0..connections {
-        clients.push(Client::connect(&dialer, PATIENCE).await?);
-    }
-    let usage = || process.as_ref().map(Process::usage).transpose();
-    let before = usage()?;
-    let start = Instant::now();
-    let published = publish_all(arguments, clients, messages).await?;
-    let seconds = start.elapsed().as_secs_f64();
-    sleep(SETTLE).await;
-    let used = usage()?
-        .zip(before)
-        .map(|(after, before)| after.since(before));
-    warn(&published);
-    let row = row(&published, seconds, used, verification_us);
+    let clients = arguments.target.connect(connections).await?;
+    let work = publish_all(arguments, clients, messages);
+    let measured = measured(process.as_ref(), SETTLE, work).await?;
+    warn(&measured.out);
+    let row = row(&measured, verification_us);
     Ok(Row::default().with("connections", connections).and(row))
 }
 
@@ -93,13 +80,14 @@ async fn publish_all(
         tasks.spawn(async move { publish(&mut client, &share, window, until).await });
     }
     let mut all = Published::default();
-    while let Some(one) = tasks.join_next().await {
-        all.add(one.map_err(|panic| BenchError::Unfit(panic.to_string()))??);
+    for one in collect(tasks).await? {
+        all.add(one);
     }
     Ok(all)
 }
 
-fn row(published: &Published, seconds: f64, used: Option<Usage>, verification_us: f64) -> Row {
+fn row(measured: &Measured<Published>, verification_us: f64) -> Row {
+    let (published, used) = (&measured.out, measured.used);
     let events = published.answered().max(1) as f64;
     let cpu_us = used.map(|used| used.cpu * 1e6 / events);
     let written = used.map(|used| used.written as f64 / events);
@@ -108,10 +96,13 @@ fn row(published: &Published, seconds: f64, used: Option<Usage>, verification_us
         .with("duplicate", published.duplicate)
         .with("superseded", published.superseded)
         .with("refused", published.refused)
-        .figure("seconds", seconds, 2)
-        .figure("events_per_s", published.answered() as f64 / seconds, 0)
-        .figure("ok_p50_ms", quantile_ms(&published.latency, 0.5), 2)
-        .figure("ok_p99_ms", quantile_ms(&published.latency, 0.99), 2)
+        .figure("seconds", measured.seconds, 2)
+        .figure(
+            "events_per_s",
+            published.answered() as f64 / measured.seconds,
+            0,
+        )
+        .quantiles(["ok_p50_ms", "ok_p99_ms"], &published.latency)
         .known("cpu_s_per_100k", cpu_us.map(|us| us / 10.0), 2)
         .known(
             "verifications_per_event",

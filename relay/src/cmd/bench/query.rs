@@ -2,8 +2,8 @@
 
 use super::{
     BenchError, PATIENCE, Target,
-    process::Process,
-    publisher::{Message, latencies, publish, quantile_ms},
+    measured::{Measured, collect, measured},
+    publisher::{Message, latencies, publish},
     queries::{self, Queries},
     report::{Report, Row},
 };
@@ -85,20 +85,14 @@ async fn load(arguments: &Arguments, events: &[String]) -> Result<(), BenchError
 
 async fn one_row(arguments: &Arguments, kind: Queries) -> Result<Row, BenchError> {
     let process = arguments.target.process()?;
-    let mut clients = Vec::new();
-    let dialer = arguments.target.dialer()?;
-    for _ in 0..arguments.connections {
-        clients.push(Client::connect(&dialer, PATIENCE).await?);
-    }
-    let usage = || process.as_ref().map(Process::usage).transpose();
-    let before = usage()?;
-    let start = Instant::now();
-    let name = kind.name;
-    let asked = ask_all(arguments, clients, kind).await?;
-    let seconds = start.elapsed().as_secs_f64();
-    let used = usage()?
-        .zip(before)
-        .map(|(after, before)| after.since(before));
+    let clients = arguments.target.connect(arguments.connections.into());
+    let (name, clients) = (kind.name, clients.await?);
+    let work = ask_all(arguments, clients, kind);
+    let Measured {
+        out: asked,
+        seconds,
+        used,
+    } = measured(process.as_ref(), Time::ZERO, work).await?;
     let queries = asked.queries.max(1) as f64;
     Ok(Row::default()
         .with("query", name)
@@ -106,8 +100,7 @@ async fn one_row(arguments: &Arguments, kind: Queries) -> Result<Row, BenchError
         .figure("rows", asked.rows as f64 / queries, 1)
         .figure("queries_per_s", asked.queries as f64 / seconds, 0)
         .known("cpu_us", used.map(|used| used.cpu * 1e6 / queries), 1)
-        .figure("p50_ms", quantile_ms(&asked.latency, 0.5), 2)
-        .figure("p99_ms", quantile_ms(&asked.latency, 0.99), 2))
+        .quantiles(["p50_ms", "p99_ms"], &asked.latency))
 }
 
 async fn ask_all(
@@ -128,8 +121,7 @@ async fn ask_all(
         rows: 0,
         latency: latencies(),
     };
-    while let Some(one) = tasks.join_next().await {
-        let one = one.map_err(|panic| BenchError::Unfit(panic.to_string()))??;
+    for one in collect(tasks).await? {
         all.queries += one.queries;
         all.rows += one.rows;
         all.latency += one.latency;

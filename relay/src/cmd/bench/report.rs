@@ -1,6 +1,7 @@
 //! The figures, as a table for people and as JSON for machines: the same names and the same numbers in both.
 
-use super::{Target, verification};
+use super::{Target, publisher::quantile_ms, verification};
+use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 use std::{fmt::Write, thread};
 
@@ -42,6 +43,13 @@ impl Row {
             Some(value) => self.figure(name, value, decimals),
             None => self.with(name, Value::Null),
         }
+    }
+
+    /// Half of the latencies, and all but one in a hundred, are at most so many ms.
+    #[must_use]
+    pub fn quantiles(self, [half, most]: [&'static str; 2], latency: &Histogram<u64>) -> Self {
+        self.figure(half, quantile_ms(latency, 0.5), 2)
+            .figure(most, quantile_ms(latency, 0.99), 2)
     }
 
     /// This row's figures, then another's.
