@@ -13,18 +13,10 @@ mod friends;
 #[path = "allowlist_process/rotation.rs"]
 mod rotation;
 
-use common::process::Client;
+use common::process::{Client, block_on};
 use nostr_fleet_relay::sign::Signer;
 use serde_json::Value;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(future)
-}
 
 fn note(seed: u64, content: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();

@@ -6,7 +6,7 @@ mod common;
 use common::{
     ask,
     certificates::{Ca, Pair},
-    process::{Relay, complaint, eventually, run},
+    process::{Relay, block_on, complaint, eventually, run},
 };
 use nostr_fleet_relay::{
     client::{Answer, Client, Dialer, Trust},
@@ -17,14 +17,6 @@ use std::{fs, path::Path, time::Duration};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const PATIENCE: Duration = Duration::from_secs(10);
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(future)
-}
 
 /// A relay with this certificate, whose files stand in `tls` of its directory.
 fn relay(lay: impl FnOnce(&Path)) -> Relay {

@@ -20,11 +20,29 @@ use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 /// How long anything in these tests may take.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The subcommand, on free ports.
+pub const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--ops", "127.0.0.1:0"];
+
 /// `relay` with arguments, not started.
 pub fn relay(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_relay"));
     command.args(arguments);
     command
+}
+
+/// `relay serve` on free ports over this data, to its end: for what cannot start.
+pub fn serve_in(data: &Path) -> Output {
+    let data = data.to_str().unwrap();
+    run(&[&SERVE[..], &["--data", data]].concat())
+}
+
+/// Drives a future on a runtime of its own.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 /// Runs `relay` to its end, which must come soon.
@@ -72,7 +90,7 @@ impl Relay {
         let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
         let run = tempfile::tempdir_in("/dev/shm").unwrap();
         let log = fs::File::create(path("log")).unwrap();
-        let mut child = relay(&["serve", "--listen", "127.0.0.1:0", "--ops", "127.0.0.1:0"])
+        let mut child = relay(&SERVE)
             .args(["--config", &path("relay.yaml"), "--data", &path("data")])
             .arg("--runtime-dir")
             .arg(run.path())
