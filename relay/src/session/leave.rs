@@ -63,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
             Ending::SlowReader => {
                 self.shared.metrics.slow_readers_dropped.inc();
-                tracing::debug!(address = %self.peer.address, "a slow reader is dropped");
+                tracing::debug!(address = %self.address, "a slow reader is dropped");
                 self.outbox.clear();
                 (CloseCode::Policy, "too slow to read what was asked for")
             }

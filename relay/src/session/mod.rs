@@ -63,13 +63,6 @@ use turns::{Turn, Turns};
 /// A session that has been busy for this long lets others have the thread.
 const BUSY: Duration = Duration::from_millis(1);
 
-/// The other end of the connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer {
-    /// Its address, as far as trusted proxies tell.
-    pub address: IpAddr,
-}
-
 /// How a session's socket is set up: small buffers, because most connections are idle most of the time.
 pub fn websocket_config(message_bytes: usize) -> WebSocketConfig {
     WebSocketConfig::default()
@@ -79,18 +72,18 @@ pub fn websocket_config(message_bytes: usize) -> WebSocketConfig {
         .max_frame_size(Some(message_bytes))
 }
 
-/// Serves one connection until it is closed, by either side.
+/// Serves one connection until it is closed, by either side. `address` is the client's, as far as trusted proxies tell.
 pub fn run<S>(
     shared: Arc<Shared>,
     socket: WebSocketStream<S>,
-    peer: Peer,
+    address: IpAddr,
     drain: DrainSignal,
 ) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     // Made here and not in the future: an async function would keep its arguments' place beside it.
-    let mut session = Session::new(shared, socket, peer);
+    let mut session = Session::new(shared, socket, address);
     async move {
         let ending = {
             let goodbye = pin!(drain.turn());
@@ -107,7 +100,7 @@ where
 /// The state of one connection.
 struct Session<S> {
     shared: Arc<Shared>,
-    peer: Peer,
+    address: IpAddr,
     socket: WebSocketStream<S>,
     mailbox: Arc<Mailbox>,
     turns: Turns,
@@ -129,13 +122,13 @@ struct Session<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
-    fn new(shared: Arc<Shared>, socket: WebSocketStream<S>, peer: Peer) -> Self {
+    fn new(shared: Arc<Shared>, socket: WebSocketStream<S>, address: IpAddr) -> Self {
         let recipient = Arc::new(Recipient::new(Arc::clone(&shared.role)));
         let mailbox = Mailbox::new(Arc::clone(&recipient));
         let mut outbox = Outbox::default();
         outbox.say(reply::auth(&mailbox.challenge.text()));
         Self {
-            peer,
+            address,
             socket,
             turns: Turns::default(),
             publisher: Publisher::default(),
@@ -326,7 +319,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 Ok(true)
             }
             Sign::Dead => {
-                tracing::debug!(address = %self.peer.address, "a client shows no sign of life");
+                tracing::debug!(address = %self.address, "a client shows no sign of life");
                 Err(Ending::Gone)
             }
         }
@@ -348,7 +341,7 @@ mod tests {
     use tokio::net::TcpStream;
 
     fn size_of_future<F>(
-        _run: fn(Arc<Shared>, WebSocketStream<TcpStream>, Peer, DrainSignal) -> F,
+        _run: fn(Arc<Shared>, WebSocketStream<TcpStream>, IpAddr, DrainSignal) -> F,
     ) -> usize {
         size_of::<F>()
     }

@@ -19,19 +19,15 @@ pub enum Prefix {
     AuthRequired,
     /// A bucket is empty, or there are too many subscriptions.
     RateLimited,
-    /// An ephemeral event that surely nobody heard. Off by default.
-    Mute,
     /// A filter field, search or verb that is off or unknown.
     Unsupported,
     /// Our fault: disk full, shutting down.
     Error,
-    /// A sync session that timed out or is unknown (NIP-77, NEG-ERR only).
-    Closed,
 }
 
 impl Prefix {
     /// Every prefix, for metrics that list them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 9] = [
         Self::Duplicate,
         Self::Invalid,
         Self::Pow,
@@ -39,10 +35,8 @@ impl Prefix {
         Self::Restricted,
         Self::AuthRequired,
         Self::RateLimited,
-        Self::Mute,
         Self::Unsupported,
         Self::Error,
-        Self::Closed,
     ];
 
     /// The word as it stands before the colon; also the metric label.
@@ -55,10 +49,8 @@ impl Prefix {
             Self::Restricted => "restricted",
             Self::AuthRequired => "auth-required",
             Self::RateLimited => "rate-limited",
-            Self::Mute => "mute",
             Self::Unsupported => "unsupported",
             Self::Error => "error",
-            Self::Closed => "closed",
         }
     }
 }
@@ -129,11 +121,6 @@ impl Verdict {
     /// See [`Prefix::RateLimited`].
     pub fn rate_limited(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Prefix::RateLimited, text)
-    }
-
-    /// See [`Prefix::Mute`].
-    pub fn mute(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Prefix::Mute, text)
     }
 
     /// See [`Prefix::Unsupported`].

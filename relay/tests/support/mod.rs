@@ -10,7 +10,7 @@ use nostr_fleet_relay::{
     metrics::Metrics,
     policy::lists::Rules,
     role::Relay,
-    session::{self, Pace, Parts, Peer, Shared},
+    session::{self, Pace, Parts, Shared},
     sign::Signer,
     store::{Options, Store},
 };
@@ -154,10 +154,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, drain: Drain) {
             let socket = tokio_tungstenite::accept_async_with_config(stream, Some(config))
                 .await
                 .unwrap();
-            let peer = Peer {
-                address: address.ip(),
-            };
-            session::run(shared, socket, peer, drain.signal()).await;
+            session::run(shared, socket, address.ip(), drain.signal()).await;
         });
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     http::{Sessions, accept, tls::Certificate},
     metrics::Metrics,
     reload::{Loaded, Reached, Source},
-    session::{self, Peer, Shared},
+    session::{self, Shared},
     store::{OnCommit, Options, Progress, Store},
     telemetry,
     vitals::Vitals,
@@ -110,8 +110,7 @@ impl Started {
 /// What runs the upgraded connections.
 fn sessions(shared: Arc<Shared>) -> Sessions {
     Arc::new(move |socket, address, drain| {
-        let peer = Peer { address };
-        Box::pin(session::run(Arc::clone(&shared), socket, peer, drain))
+        Box::pin(session::run(Arc::clone(&shared), socket, address, drain))
     })
 }
 

@@ -42,7 +42,6 @@ fn each_constructor_has_its_prefix() {
         (Verdict::restricted("x"), "restricted: x"),
         (Verdict::auth_required("x"), "auth-required: x"),
         (Verdict::rate_limited("x"), "rate-limited: x"),
-        (Verdict::mute("x"), "mute: x"),
         (Verdict::unsupported("x"), "unsupported: x"),
         (Verdict::error("x"), "error: x"),
     ] {
