@@ -121,10 +121,12 @@ impl DrainSignal {
     /// before it begins, but once it has begun a new call takes a new turn: keep the future.
     pub async fn turn(&self) {
         self.shared.begun.cancelled().await;
-        let number = self.shared.given.fetch_add(1, Ordering::Relaxed);
-        let open = self.shared.open.load(Ordering::Relaxed);
+        let turn = Turn {
+            number: self.shared.given.fetch_add(1, Ordering::Relaxed),
+            of: self.shared.open.load(Ordering::Relaxed),
+        };
         let jitter = rand::rng().random::<f64>();
-        tokio::time::sleep(wait(self.shared.grace, (number, open), jitter)).await;
+        tokio::time::sleep(turn.wait(self.shared.grace, jitter)).await;
     }
 
     /// Has the drain begun?
@@ -133,14 +135,25 @@ impl DrainSignal {
     }
 }
 
-/// How long turn `number` of `open` waits: its place in the grace period, plus `jitter` (0 to 1) of the distance between two.
-/// The first goes at once: on a laptop a single client does not hold up Ctrl-C.
-fn wait(grace: Duration, (number, open): (u32, u32), jitter: f64) -> Duration {
-    if number == 0 {
-        return Duration::ZERO;
+/// One session's place among those that say goodbye.
+#[derive(Clone, Copy)]
+struct Turn {
+    number: u32,
+    /// Sessions that were open.
+    of: u32,
+}
+
+impl Turn {
+    /// How long it waits: its place in the grace period, plus `jitter` (0 to 1) of the distance between two. The first
+    /// goes at once: on a laptop a single client does not hold up Ctrl-C.
+    fn wait(self, grace: Duration, jitter: f64) -> Duration {
+        if self.number == 0 {
+            return Duration::ZERO;
+        }
+        let distance = grace.mul_f64(TURNS) / self.of.max(1);
+        let place = distance * self.number.min(self.of);
+        (place + distance.mul_f64(jitter)).min(grace.mul_f64(TURNS))
     }
-    let distance = grace.mul_f64(TURNS) / open.max(1);
-    (distance * number.min(open) + distance.mul_f64(jitter)).min(grace.mul_f64(TURNS))
 }
 
 #[cfg(test)]
@@ -150,14 +163,16 @@ mod tests {
     #[test]
     fn turns_are_spread_evenly_over_the_grace_period() {
         let grace = Duration::from_secs(10);
-        let waits: Vec<_> = (0..100).map(|n| wait(grace, (n, 100), 0.5)).collect();
+        let wait = |number, of, jitter| Turn { number, of }.wait(grace, jitter);
+        let waits: Vec<_> = (0..100).map(|n| wait(n, 100, 0.5)).collect();
         assert_eq!(waits[0], Duration::ZERO);
         assert!(waits.is_sorted());
         let second_half = waits.iter().filter(|wait| wait.as_secs() >= 4).count();
         assert_eq!(second_half, 50);
         assert!(waits[99] <= Duration::from_secs(8));
-        assert!(wait(grace, (500, 100), 1.0) <= Duration::from_secs(8));
-        assert_eq!(wait(Duration::ZERO, (3, 0), 1.0), Duration::ZERO);
+        assert!(wait(500, 100, 1.0) <= Duration::from_secs(8));
+        let alone = Turn { number: 3, of: 0 };
+        assert_eq!(alone.wait(Duration::ZERO, 1.0), Duration::ZERO);
     }
 
     #[tokio::test]

@@ -175,7 +175,11 @@ fn import(arguments: &Arguments, tally: &mut Tally) -> Result<(), ImportError> {
     let hot = configuration(arguments)?;
     let dir = arguments.data.as_deref().unwrap_or(".".as_ref());
     let store = arguments.runtime_dir.open(dir)?;
-    let imported = direct::import(&plan, &store, &hot, lines, tally);
+    let target = direct::Target {
+        store: &store,
+        hot: &hot,
+    };
+    let imported = direct::import(&plan, target, lines, tally);
     store.close();
     imported
 }

@@ -160,6 +160,13 @@ pub(super) fn replay(
     txn.commit()
 }
 
+/// Why an entry is removed, and when the removal was written.
+#[derive(Clone, Copy)]
+struct Cause {
+    reason: Reason,
+    time: u64,
+}
+
 impl Applying<'_, '_> {
     /// Applies one entry.
     pub fn apply(&mut self, entry: &Entry<'_>, frames: &Frames<'_>) -> heed::Result<()> {
@@ -189,7 +196,7 @@ impl Applying<'_, '_> {
     fn effect(&mut self, effect: Effect, time: u64, frames: &Frames<'_>) -> heed::Result<()> {
         match effect {
             Effect::Remove(number, reason) => match frames.get(number) {
-                Some(dead) => self.remove(&dead, (reason, time), frames),
+                Some(dead) => self.remove(&dead, Cause { reason, time }, frames),
                 None => Ok(()),
             },
             Effect::Tombstone { id, by } => {
@@ -221,12 +228,7 @@ impl Applying<'_, '_> {
         Ok(())
     }
 
-    fn remove(
-        &mut self,
-        dead: &Entry<'_>,
-        (reason, time): (Reason, u64),
-        frames: &Frames<'_>,
-    ) -> heed::Result<()> {
+    fn remove(&mut self, dead: &Entry<'_>, cause: Cause, frames: &Frames<'_>) -> heed::Result<()> {
         if dead.form() != Form::Event || !self.view.stands(self.txn, dead)? {
             return Ok(());
         }
@@ -241,7 +243,7 @@ impl Applying<'_, '_> {
         self.tally.live -= bytes.cast_signed();
         let segment = frames.segment_of(dead.number());
         let sum = self.tally.dead.entry(segment).or_default();
-        sum.add(bytes, reason, time);
+        sum.add(bytes, cause.reason, cause.time);
         result
     }
 }

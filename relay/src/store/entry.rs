@@ -226,14 +226,18 @@ pub(super) fn write_event(out: &mut Vec<u8>, stamp: Stamp, event: &Verified, eff
         out[start + 128..start + 144].copy_from_slice(&address);
     }
     super::keys::write_tags(out, event.index_tags());
-    let keys = out.len() - start - HEAD;
-    finish(out, start, keys, effects, event.text());
+    let parts = Parts {
+        keys: out.len() - start - HEAD,
+        effects,
+        text: event.text(),
+    };
+    finish(out, start, parts);
 }
 
 /// Appends a removal's frame.
 pub(super) fn write_removal(out: &mut Vec<u8>, stamp: Stamp, effects: &[u8]) {
     let start = begin(out, Form::Removal, stamp);
-    finish(out, start, 0, effects, &[]);
+    finish(out, start, Parts::effects(effects));
 }
 
 /// Appends what compaction leaves of a dead entry: number, key and effects, no text, no tags.
@@ -244,7 +248,7 @@ pub(super) fn write_husk(out: &mut Vec<u8>, dead: &Entry<'_>, effects: &[u8]) {
         Form::Removal => Form::Removal as u8 + 1,
         Form::Event | Form::Husk => Form::Husk as u8 + 1,
     };
-    finish(out, start, 0, effects, &[]);
+    finish(out, start, Parts::effects(effects));
 }
 
 fn begin(out: &mut Vec<u8>, form: Form, stamp: Stamp) -> usize {
@@ -258,15 +262,33 @@ fn begin(out: &mut Vec<u8>, form: Form, stamp: Stamp) -> usize {
     start
 }
 
-fn finish(out: &mut Vec<u8>, start: usize, keys: usize, effects: &[u8], text: &[u8]) {
-    out.extend_from_slice(effects);
-    out.extend_from_slice(text);
+/// What follows a head: so many bytes of keys, which stand there already, then effects and text.
+#[derive(Clone, Copy)]
+struct Parts<'a> {
+    keys: usize,
+    effects: &'a [u8],
+    text: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn effects(effects: &'a [u8]) -> Self {
+        Self {
+            keys: 0,
+            effects,
+            text: &[],
+        }
+    }
+}
+
+fn finish(out: &mut Vec<u8>, start: usize, parts: Parts<'_>) {
+    out.extend_from_slice(parts.effects);
+    out.extend_from_slice(parts.text);
     let length = out.len() - start;
     for (at, value) in [
         (0, length),
-        (28, keys),
-        (32, effects.len()),
-        (36, text.len()),
+        (28, parts.keys),
+        (32, parts.effects.len()),
+        (36, parts.text.len()),
     ] {
         out[start + at..start + at + 4].copy_from_slice(&(value as u32).to_le_bytes());
     }

@@ -45,11 +45,19 @@ struct Batch {
     end: Position,
 }
 
-/// Puts every line into `store`. While one batch is committed, the next one is verified.
+/// Where events go, and what is taken of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The store of the stopped relay.
+    pub store: &'a Store,
+    /// Its configuration.
+    pub hot: &'a Hot,
+}
+
+/// Puts every line into the store. While one batch is committed, the next one is verified.
 pub fn import(
     plan: &Plan<'_>,
-    store: &Store,
-    hot: &Hot,
+    target: Target<'_>,
     mut lines: Lines,
     tally: &mut Tally,
 ) -> Result<(), ImportError> {
@@ -58,8 +66,8 @@ pub fn import(
     loop {
         let (batch, ended) = read(&mut lines)?;
         let end = batch.last().map(|line| line.end);
-        let judged =
-            judge(store, hot, batch).map_err(|error| ImportError::Store(error.to_string()))?;
+        let failed = |error: ReadError| ImportError::Store(error.to_string());
+        let judged = target.judge(batch).map_err(failed)?;
         if let Some(batch) = before.take() {
             let place = wait(&batch, tally)?;
             plan.keep(place)?;
@@ -71,7 +79,7 @@ pub fn import(
             progress.finish();
             return Ok(());
         };
-        let batch = submit(store, hot, judged, tally, end);
+        let batch = target.submit(judged, end, tally);
         if ended {
             plan.keep(wait(&batch, tally)?)?;
             progress.finish();
@@ -97,25 +105,6 @@ fn read(lines: &mut Lines) -> Result<(Vec<Line>, bool), ImportError> {
         }
     }
     Ok((batch, false))
-}
-
-/// Reads and verifies a batch on all cores. What is stored already costs no signature.
-fn judge(store: &Store, hot: &Hot, batch: Vec<Line>) -> Result<Vec<Judged>, ReadError> {
-    let now = SystemClock.now();
-    let events: Vec<(u64, Result<Event, Verdict>)> = batch
-        .into_iter()
-        .map(|line| (line.number(), admit(line, hot, now)))
-        .collect();
-    let ids: Vec<_> = events
-        .iter()
-        .filter_map(|(_, event)| Some(event.as_ref().ok()?.id()))
-        .collect();
-    let mut known = store.contains(&ids)?.into_iter();
-    let events = events.into_iter().map(|(line, event)| match event {
-        Ok(_) if known.next() == Some(true) => (line, Err(Outcome::Duplicate.words().1)),
-        event => (line, event),
-    });
-    Ok(verify(events.collect()))
 }
 
 /// Everything that needs no signature.
@@ -157,38 +146,54 @@ fn verify(events: Vec<(u64, Result<Event, Verdict>)>) -> Vec<Judged> {
     })
 }
 
-fn submit(
-    store: &Store,
-    hot: &Hot,
-    judged: Vec<Judged>,
-    tally: &mut Tally,
-    end: Position,
-) -> Batch {
-    let (sender, answers) = channel();
-    let to: Arc<dyn Answers> = Arc::new(Waiter(sender));
-    let mut tickets = Vec::new();
-    for (line, event) in judged {
-        match event {
-            Ok(event) => tickets.push(Ticket {
-                vanish: policy::vanish::names_us(&event, hot.url.as_deref()),
-                event,
-                token: line,
-                to: Arc::clone(&to),
-            }),
-            Err(verdict) => {
-                let known = verdict.prefix == Some(Prefix::Duplicate);
-                tally.answered(line, known, &verdict.to_string());
+impl Target<'_> {
+    /// Reads and verifies a batch on all cores. What is stored already costs no signature.
+    fn judge(self, batch: Vec<Line>) -> Result<Vec<Judged>, ReadError> {
+        let now = SystemClock.now();
+        let events: Vec<(u64, Result<Event, Verdict>)> = batch
+            .into_iter()
+            .map(|line| (line.number(), admit(line, self.hot, now)))
+            .collect();
+        let ids: Vec<_> = events
+            .iter()
+            .filter_map(|(_, event)| Some(event.as_ref().ok()?.id()))
+            .collect();
+        let mut known = self.store.contains(&ids)?.into_iter();
+        let events = events.into_iter().map(|(line, event)| match event {
+            Ok(_) if known.next() == Some(true) => (line, Err(Outcome::Duplicate.words().1)),
+            event => (line, event),
+        });
+        Ok(verify(events.collect()))
+    }
+
+    /// Hands to the writer what may be stored, and counts the rest.
+    fn submit(self, judged: Vec<Judged>, end: Position, tally: &mut Tally) -> Batch {
+        let (sender, answers) = channel();
+        let to: Arc<dyn Answers> = Arc::new(Waiter(sender));
+        let mut tickets = Vec::new();
+        for (line, event) in judged {
+            match event {
+                Ok(event) => tickets.push(Ticket {
+                    vanish: policy::vanish::names_us(&event, self.hot.url.as_deref()),
+                    event,
+                    token: line,
+                    to: Arc::clone(&to),
+                }),
+                Err(verdict) => {
+                    let known = verdict.prefix == Some(Prefix::Duplicate);
+                    tally.answered(line, known, &verdict.to_string());
+                }
             }
         }
-    }
-    let events = tickets.len();
-    if events > 0 {
-        store.submit(tickets);
-    }
-    Batch {
-        answers,
-        events,
-        end,
+        let events = tickets.len();
+        if events > 0 {
+            self.store.submit(tickets);
+        }
+        Batch {
+            answers,
+            events,
+            end,
+        }
     }
 }
 
