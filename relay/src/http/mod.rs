@@ -73,11 +73,15 @@ pub fn public(public: Arc<Public>) -> Routes {
             };
             front.answer(&method, request)
         });
-    let health = warp::path(names::PATH_HEALTH.trim_start_matches('/'))
-        .and(warp::path::end())
+    let health = at(names::PATH_HEALTH)
         .and(warp::get())
         .map(move || health(&public.vitals));
     root.or(health).unify().recover(not_here).unify().boxed()
+}
+
+/// A request for this path, which begins with `/`, and for nothing below it.
+fn at(path: &'static str) -> impl Filter<Extract = (), Error = Rejection> + Clone + use<> {
+    warp::path(path.trim_start_matches('/')).and(warp::path::end())
 }
 
 /// A request for `/`.

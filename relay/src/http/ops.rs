@@ -3,7 +3,7 @@
 //! It is served by a thread of its own: it answers while the store is being rebuilt, and it can still tell when the event
 //! loop that serves clients has stopped turning.
 
-use super::{accept::Routes, not_here, reply, tls::Certificate};
+use super::{accept::Routes, at, not_here, reply, tls::Certificate};
 use crate::{metrics, metrics::Metrics, reload::Live, vitals::Vitals};
 use http::{HeaderValue, StatusCode, header};
 use relay_config::{Role, Status, names};
@@ -48,10 +48,7 @@ fn get(
     answer: fn(&Ops) -> Response,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
     let ops = Arc::clone(ops);
-    warp::path(path.trim_start_matches('/'))
-        .and(warp::path::end())
-        .and(warp::get())
-        .map(move || answer(&ops))
+    at(path).and(warp::get()).map(move || answer(&ops))
 }
 
 /// `POST /compact`: rewrites what holds deleted text now instead of within `eraseWithin`; the answer comes when it is done.
@@ -59,19 +56,16 @@ fn compact(
     ops: &Arc<Ops>,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
     let ops = Arc::clone(ops);
-    warp::path(names::PATH_COMPACT.trim_start_matches('/'))
-        .and(warp::path::end())
-        .and(warp::post())
-        .then(move || {
-            let vitals = Arc::clone(&ops.vitals);
-            async move {
-                let done = tokio::task::spawn_blocking(move || vitals.compact()).await;
-                match done.unwrap_or_else(|panic| Err(panic.to_string())) {
-                    Ok(report) => reply::text(StatusCode::OK, &report),
-                    Err(why) => reply::text(StatusCode::SERVICE_UNAVAILABLE, &why),
-                }
+    at(names::PATH_COMPACT).and(warp::post()).then(move || {
+        let vitals = Arc::clone(&ops.vitals);
+        async move {
+            let done = tokio::task::spawn_blocking(move || vitals.compact()).await;
+            match done.unwrap_or_else(|panic| Err(panic.to_string())) {
+                Ok(report) => reply::text(StatusCode::OK, &report),
+                Err(why) => reply::text(StatusCode::SERVICE_UNAVAILABLE, &why),
             }
-        })
+        }
+    })
 }
 
 /// Answers of this moment must not come from a cache.

@@ -2,7 +2,7 @@
 
 use super::{
     mailbox::{Letter, Mailbox},
-    scan::SLICE,
+    scan::{SLICE, UNREADABLE},
     shared::Shared,
     turns::Turn,
 };
@@ -80,7 +80,8 @@ impl Asks {
     /// # Errors
     /// The refusal when the client may not ask, or too many are under way.
     pub(super) fn begin(&mut self, id: SubscriptionId, filters: Vec<Filter>) -> Result<(), Turn> {
-        if let Err(verdict) = self.may_ask(&filters) {
+        let keys = self.mailbox.recipient.keys();
+        if let Err(verdict) = self.shared.may_ask(&filters, &keys) {
             return Err(refuse(id, &verdict));
         }
         if self.running >= MOST {
@@ -102,13 +103,6 @@ impl Asks {
         Ok(())
     }
 
-    /// Counts are gated like queries.
-    fn may_ask(&self, filters: &[Filter]) -> Result<(), Verdict> {
-        let keys = self.mailbox.recipient.keys();
-        self.shared.may_read(&keys)?;
-        self.shared.role.admit(filters, &keys)
-    }
-
     /// A slice came back: goes on, or gives the answer. Who lost the right to read meanwhile gets none.
     pub(super) fn counted(&mut self, asking: Box<Asking>) -> Option<Turn> {
         if let Err(verdict) = self.shared.may_read(&self.mailbox.recipient.keys()) {
@@ -128,7 +122,7 @@ impl Asks {
                 Turn::Counted(asking.id, count)
             }
             State::Failed => {
-                let verdict = Verdict::error("the stored events could not be read");
+                let verdict = Verdict::error(UNREADABLE);
                 refuse(asking.id, &verdict)
             }
         };

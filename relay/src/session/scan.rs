@@ -16,6 +16,9 @@ use tokio_tungstenite::tungstenite::Message;
 /// The longest that one slice holds a read transaction.
 pub(super) const SLICE: Duration = Duration::from_millis(2);
 
+/// What a client is told (`error:`) when its query or count failed.
+pub(super) const UNREADABLE: &str = "the stored events could not be read";
+
 /// Bytes of frames after which a slice ends.
 const SLICE_BYTES: usize = 128 << 10;
 

@@ -9,6 +9,7 @@ use crate::{
     pool::Pool,
     role::Role,
     store::Store,
+    wire::{Filter, PublicKey, Verdict},
 };
 use arc_swap::ArcSwap;
 use relay_config::Hot;
@@ -103,6 +104,12 @@ impl Shared {
             pace,
             warmth: Warmth::default(),
         }))
+    }
+
+    /// May a client that proved `keys` ask for this? The gate of REQ and COUNT.
+    pub(super) fn may_ask(&self, filters: &[Filter], keys: &[PublicKey]) -> Result<(), Verdict> {
+        self.may_read(keys)?;
+        self.role.admit(filters, keys)
     }
 }
 

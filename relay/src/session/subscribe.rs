@@ -11,7 +11,7 @@ mod open;
 use super::{
     mailbox::{Letter, Mailbox},
     outbox::Outbox,
-    scan::{Missed, Scan, Source, State},
+    scan::{Missed, Scan, Source, State, UNREADABLE},
     shared::Shared,
 };
 use crate::{
@@ -145,8 +145,7 @@ impl Subscriptions {
             )));
         }
         let keys = self.mailbox.recipient.keys();
-        self.shared.may_read(&keys)?;
-        self.shared.role.admit(filters, &keys)
+        self.shared.may_ask(filters, &keys)
     }
 
     /// Ends a subscription, if it is open.
@@ -226,7 +225,7 @@ impl Subscriptions {
             State::Done { cut } => self.read_to_the_end(at, &scan, cut, outbox),
             State::Failed => {
                 let subscription = self.remove(at);
-                let verdict = Verdict::error("the stored events could not be read");
+                let verdict = Verdict::error(UNREADABLE);
                 outbox.say(reply::closed(&subscription.id, &verdict));
             }
         }
