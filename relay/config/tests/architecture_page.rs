@@ -1,4 +1,4 @@
-//! docs/architecture.md names every file of the relay, in the row of its directory.
+//! docs/architecture.md names every file of the relay, in the row of its directory, and no file that is not there.
 #![allow(clippy::unwrap_used)] // helpers of tests fail like tests
 
 use std::{
@@ -82,6 +82,32 @@ fn every_file_of_the_configuration_is_named() {
     let named = |name: &str| crate_of_its_own.contains(&format!("`{name}`"));
     files.retain(|(_, name)| !named(name));
     assert!(files.is_empty(), "{files:?}");
+}
+
+#[test]
+fn every_name_of_a_file_on_the_page_is_a_file() {
+    let page = fs::read_to_string(repository().join("docs/architecture.md")).unwrap();
+    let mut files = Vec::new();
+    for dir in ["relay/src", "relay/config/src", "operator/src"] {
+        paths(&repository().join(dir), &mut files);
+    }
+    let is_file = |name: &&str| Path::new(name).extension().is_some_and(|end| end == "rs");
+    let quoted = page.split('`').skip(1).step_by(2);
+    let mut named: Vec<_> = quoted.filter(is_file).collect();
+    assert!(named.contains(&"lib.rs"), "{named:?}");
+    named.retain(|name| !files.iter().any(|file| file.ends_with(name)));
+    assert_eq!(named, Vec::<&str>::new());
+}
+
+fn paths(dir: &Path, to: &mut Vec<PathBuf>) {
+    for file in fs::read_dir(dir).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_dir() {
+            paths(&path, to);
+        } else {
+            to.push(path);
+        }
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 /// Candidates between two looks at the clock.
 const STRIDE: u32 = 16;
+
 /// A row that matches, waiting for its turn.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Found {
