@@ -81,10 +81,26 @@ impl Graves {
     }
 }
 
-/// How much of an index is in the view for good.
-struct Filled {
+/// One index on its way into the view.
+struct Filling<'a> {
+    /// Which of [`SHAPES`].
+    at: usize,
+    /// Records that are in the view for good.
     records: usize,
-    stale: usize,
+    /// Stale numbers of those; the ones behind them are found again.
+    kept: usize,
+    stale: &'a mut Vec<u64>,
+}
+
+impl<'a> Filling<'a> {
+    fn new(at: usize, stale: &'a mut Vec<u64>) -> Self {
+        Self {
+            at,
+            records: 0,
+            kept: stale.len(),
+            stale,
+        }
+    }
 }
 
 impl Rebuild<'_> {
@@ -208,7 +224,7 @@ impl Rebuild<'_> {
         let view = View::open(self.view_dir, usual.min(room).max(LEAST) as usize)
             .map_err(|error| self.refused(sorter, error))?;
         for at in 0..SHAPES.len() {
-            self.index(&view, sorter, (at, &mut sums.stale))?;
+            self.index(&view, sorter, Filling::new(at, &mut sums.stale))?;
             let what = "sorted keys could not be removed";
             sorter.done(at).map_err(self.problem(0, what))?;
             let percent = 70 + 30 * (at + 1) / SHAPES.len();
@@ -257,14 +273,10 @@ impl Rebuild<'_> {
         &self,
         view: &View,
         sorter: &mut Sorter,
-        (at, stale): (usize, &mut Vec<u64>),
+        mut filling: Filling<'_>,
     ) -> Result<(), OpenError> {
-        let mut filled = Filled {
-            records: 0,
-            stale: stale.len(),
-        };
-        while let Err(error) = fill(view, sorter, (at, &mut filled, stale)) {
-            stale.truncate(filled.stale);
+        while let Err(error) = fill(view, sorter, &mut filling) {
+            filling.stale.truncate(filling.kept);
             self.make_room(view, sorter, error)?;
         }
         Ok(())
@@ -289,14 +301,10 @@ impl Rebuild<'_> {
 
 /// Appends one index from where it stands on. Of records with one key the highest value counts; the numbers of the others
 /// are stale.
-fn fill(
-    view: &View,
-    sorter: &mut Sorter,
-    (at, filled, stale): (usize, &mut Filled, &mut Vec<u64>),
-) -> heed::Result<()> {
-    let (index, key, value) = SHAPES[at];
-    let mut merge = sorter.sorted(at)?;
-    for _ in 0..filled.records {
+fn fill(view: &View, sorter: &mut Sorter, filling: &mut Filling<'_>) -> heed::Result<()> {
+    let (index, key, value) = SHAPES[filling.at];
+    let mut merge = sorter.sorted(filling.at)?;
+    for _ in 0..filling.records {
         merge.next()?;
     }
     let mut next = merge.next()?;
@@ -310,7 +318,7 @@ fn fill(
             if next.is_some_and(|next| next[..key] == record[..key]) {
                 let number = record[key..key + value].first_chunk();
                 if let (Some(number), Index::Ids | Index::Address) = (number, index) {
-                    stale.push(u64::from_be_bytes(*number));
+                    filling.stale.push(u64::from_be_bytes(*number));
                 }
                 continue;
             }
@@ -319,8 +327,8 @@ fn fill(
                 .put_with_flags(&mut txn, PutFlags::APPEND, key, value)?;
         }
         txn.commit()?;
-        filled.records += taken;
-        filled.stale = stale.len();
+        filling.records += taken;
+        filling.kept = filling.stale.len();
     }
     Ok(())
 }
