@@ -2,6 +2,7 @@
 //! Needs helm, kubectl and kubeconform, which `e2e/cluster/bins.sh` builds, and no cluster.
 
 mod equal;
+mod flux;
 mod generated;
 mod gitops;
 mod matrix;
