@@ -5,13 +5,14 @@ use nostr::prelude::{Keys, SecretKey};
 use nostr_fleet_e2e::{
     cluster::Cluster,
     events::{keys, note},
-    objects::PATIENCE,
+    objects::{PATIENCE, eventually},
     scene::scene,
+    socket::Socket,
     tls::Authority,
 };
 use relay_config::names::PORT_WSS;
 use serde_json::{Value, json};
-use std::{fs, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 fn sample(name: &str) -> Result<String> {
@@ -69,6 +70,16 @@ async fn the_private_sample_serves_its_three_lists_and_nobody_else() -> Result<(
     .await
 }
 
+/// Whom the TLS sample trusts.
+const BALANCER: &str = "192.0.2.0/28";
+
+async fn through_a_balancer(authority: &Authority, relay: SocketAddr) -> Result<Socket> {
+    let mut wire = TcpStream::connect(relay).await?;
+    wire.write_all(b"PROXY TCP4 203.0.113.9 198.51.100.1 50000 8443\r\n")
+        .await?;
+    Ok(authority.over(wire).await?.0)
+}
+
 #[tokio::test]
 async fn the_tls_sample_serves_wss_to_clients_that_its_balancer_names() -> Result<()> {
     if !Cluster::connect().await?.local {
@@ -77,15 +88,22 @@ async fn the_tls_sample_serves_wss_to_clients_that_its_balancer_names() -> Resul
     }
     scene("harbour", async |scene| {
         let authority = Authority::new("relay.harbour.example")?;
-        scene.apply(&authority.secret("harbour-tls")?).await?;
+        scene.apply(&authority.secret("harbour-tls").await?).await?;
         scene.apply(&sample("nostrrelay-tls.yaml")?).await?;
         let relay = scene.existing_relay("harbour");
         relay.wait_until_ready().await?;
-        let mut wire =
-            TcpStream::connect((scene.pod_address(&relay.pod()).await?, PORT_WSS)).await?;
-        wire.write_all(b"PROXY TCP4 203.0.113.9 198.51.100.1 50000 8443\r\n")
-            .await?;
-        let (mut socket, _) = authority.over(wire).await?;
+        let address = (scene.pod_address(&relay.pod()).await?, PORT_WSS).into();
+        ensure!(
+            through_a_balancer(&authority, address).await.is_err(),
+            "this host is not the sample's balancer"
+        );
+        let ours = TcpStream::connect(address).await?.local_addr()?.ip();
+        let sample = sample("nostrrelay-tls.yaml")?.replace(BALANCER, &ours.to_string());
+        scene.apply(&sample).await?;
+        let mut socket = eventually("the balancer to be trusted", PATIENCE, async || {
+            through_a_balancer(&authority, address).await.map(Some)
+        })
+        .await?;
         ensure!(
             socket
                 .publish(&note(&keys(91), "by the balancer"))
