@@ -1,15 +1,18 @@
 {{/* Names, labels and images. */}}
 
-{{/* What all names begin with: the release, and the chart where the release's name does not say it. */}}
+{{/* What all names begin with: the release, and the chart where the release's name does not say it. Names of Services and relays begin with a letter. */}}
 {{- define "nostr-fleet.base" -}}
 {{- $chart := default .Chart.Name .Values.nameOverride -}}
+{{- $base := printf "%s-%s" .Release.Name $chart -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 35 | trimSuffix "-" -}}
+{{- $base = .Values.fullnameOverride -}}
 {{- else if contains $chart .Release.Name -}}
-{{- .Release.Name | trunc 35 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $chart | trunc 35 | trimSuffix "-" -}}
+{{- $base = .Release.Name -}}
 {{- end -}}
+{{- if not (regexMatch "^[a-z]" $base) -}}
+{{- fail (printf "%s does not begin with a letter, as names of Services and relays must: choose another name for the release, or set fullnameOverride" $base) -}}
+{{- end -}}
+{{- $base | trunc 35 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "nostr-fleet.operator" -}}

@@ -42,7 +42,7 @@ fn other_values() -> Vec<(&'static str, Value)> {
         ("serviceAccount.create", json!(false)),
         ("serviceAccount.name", json!("somebody")),
         ("serviceAccount.annotations", json!({"a": "b"})),
-        ("extraArgs", json!(["--ops=0.0.0.0:9090"])),
+        ("extraArgs", json!(["--of-a-newer-image=1"])),
         (
             "extraEnv",
             json!([{"name": "RUST_BACKTRACE", "value": "1"}]),

@@ -11,7 +11,8 @@ use std::{
 };
 
 /// The release and namespace with which the chart is what `config/default` is.
-pub const RELEASE: [&str; 3] = ["nostr-fleet", "--namespace", "nostr-fleet-system"];
+const RELEASE: &str = "nostr-fleet";
+const NAMESPACE: &str = "nostr-fleet-system";
 
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -54,11 +55,15 @@ fn text(bytes: Vec<u8>) -> Result<String> {
 
 /// What helm makes of these values, hooks included; `Err` is what it says against them.
 pub fn template(values: &str) -> Result<Result<String, String>> {
+    template_as(RELEASE, values)
+}
+
+/// Likewise as another release.
+pub fn template_as(release: &str, values: &str) -> Result<Result<String, String>> {
     let file = tempfile::NamedTempFile::new()?;
     fs::write(file.path(), values)?;
     let mut helm = program("helm")?;
-    helm.arg("template")
-        .args(RELEASE)
+    helm.args(["template", release, "--namespace", NAMESPACE])
         .arg(chart())
         .arg("--values")
         .arg(file.path());

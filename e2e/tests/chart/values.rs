@@ -2,9 +2,11 @@
 
 use crate::{
     options::default_values,
-    render::{read, rendered, template},
+    render::{read, rendered, template, template_as},
 };
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use clap::CommandFactory;
+use nostr_fleet_operator::args::Cli;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -115,7 +117,7 @@ fn schema_and_values_have_the_same_keys() -> Result<()> {
 }
 
 /// What a user may mistype, and the words by which the refusal names it.
-const REFUSED: [(&str, &str); 18] = [
+const REFUSED: [(&str, &str); 24] = [
     ("colour: red", "'colour'"),
     ("replicas: two", "/replicas"),
     (
@@ -135,6 +137,18 @@ const REFUSED: [(&str, &str); 18] = [
     ("crds: {enabled: 'true'}", "/crds/enabled"),
     ("imagePullSecrets: [{nam: x}]", "'nam'"),
     ("extraArgs: ['crds']", "/extraArgs/0"),
+    ("fullnameOverride: 1x", "/fullnameOverride"),
+    ("podLabels: {app.kubernetes.io/name: x}", "/podLabels"),
+    ("podLabels: {app.kubernetes.io/instance: x}", "/podLabels"),
+    ("podLabels: {app.kubernetes.io/part-of: x}", "/podLabels"),
+    (
+        "metrics: {serviceMonitor: {labels: {helm.sh/chart: x}}}",
+        "/metrics/serviceMonitor/labels",
+    ),
+    (
+        "{networkPolicy: {enabled: true}, metrics: {serviceMonitor: {enabled: true}}}",
+        "monitoringNamespace is empty",
+    ),
     (
         "networkPolicy: {apiServer: {ports: [0]}}",
         "/networkPolicy/apiServer/ports/0",
@@ -154,5 +168,38 @@ fn helm_refuses_wrong_keys_and_wrong_types_by_name() -> Result<()> {
 #[test]
 fn a_chart_within_a_chart_gets_global_values() -> Result<()> {
     rendered("global: {anything: true}")?;
+    Ok(())
+}
+
+#[test]
+fn helm_refuses_every_flag_that_the_chart_sets_and_every_variable_that_stands_for_one() -> Result<()>
+{
+    let cli = Cli::command();
+    let run = cli.find_subcommand("run").context("no `operator run`")?;
+    let mut seen = 0;
+    for argument in run.get_arguments() {
+        let (Some(flag), Some(variable)) = (argument.get_long(), argument.get_env()) else {
+            continue; // --help
+        };
+        let said = template(&format!("extraArgs: ['--{flag}=x']"))?;
+        let said = said.err().unwrap_or_default();
+        ensure!(said.contains("/extraArgs/0"), "--{flag}: {said}");
+        let variable = variable.to_string_lossy();
+        let said = template(&format!("extraEnv: [{{name: {variable}, value: x}}]"))?;
+        let said = said.err().unwrap_or_default();
+        ensure!(said.contains("/extraEnv/0/name"), "{variable}: {said}");
+        seen += 1;
+    }
+    ensure!(seen > 8, "only {seen} flags");
+    rendered("extraArgs: ['--imagery=x', '--of-a-newer-image']")?;
+    Ok(())
+}
+
+#[test]
+fn helm_refuses_a_release_whose_objects_would_not_begin_with_a_letter() -> Result<()> {
+    let said = template_as("1town", "{}")?.err().unwrap_or_default();
+    ensure!(said.contains("does not begin with a letter"), "{said}");
+    let named = template_as("1town", "fullnameOverride: town")?;
+    ensure!(named.is_ok(), "{named:?}");
     Ok(())
 }
