@@ -5,19 +5,16 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/fleet.sh
+. e2e/operator.sh
 need_rust
 need_packages gcc libc6-dev
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 e2e/cluster/ensure.sh
 without_proxy
 export E2E_KUBECONFIG=${E2E_KUBECONFIG:-$ADMIN}
-OPERATOR=(-n nostr-fleet-system deployment/nostr-fleet-operator)
-scale() { kubectl --kubeconfig "$E2E_KUBECONFIG" scale --replicas="$1" "${OPERATOR[@]}" >/dev/null; }
-installed=$(kubectl --kubeconfig "$E2E_KUBECONFIG" get "${OPERATOR[@]}" --ignore-not-found -o jsonpath='{.spec.replicas}' 2>/dev/null || true)
-if [ -n "$installed" ]; then
-  trap 'scale "$installed"' EXIT
-  scale 0
-fi
+installed=$(operator_replicas)
+[ -z "$installed" ] || trap 'scale_operator "$installed"' EXIT
+operator_aside
 e2e/images/static.sh operator
 export OPERATOR_BINARY=$STATIC/operator
 FLEET=${1:-300} cargo test --quiet --locked --workspace --test api_server -- --ignored --nocapture figures

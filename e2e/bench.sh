@@ -73,14 +73,12 @@ store() { # what /status says of the store under this key
   curl -fs "http://$OPS/status" | python3 -c "import json, sys; print(json.load(sys.stdin)['store']['$1'])"
 }
 
-under_tls() { # with a certificate for today
-  mkdir -p "$WORK/tls"
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=bench -addext basicConstraints=CA:FALSE \
-    -addext subjectAltName=IP:127.0.0.1 -keyout "$WORK/tls/tls.key" -out "$WORK/tls/tls.crt" 2>/dev/null
+under_tls() { # with a certificate of a CA of its own
+  e2e/certificate.sh "$WORK/tls" 127.0.0.1
   configure "tls: {directory: \"$WORK/tls\"}"
   fresh
-  URL=${URL/ws:/wss:} measure idle-tls idle --ca "$WORK/tls/tls.crt"
-  URL=${URL/ws:/wss:} measure handshake-tls handshake --ca "$WORK/tls/tls.crt"
+  URL=${URL/ws:/wss:} measure idle-tls idle --ca "$WORK/tls/ca.crt"
+  URL=${URL/ws:/wss:} measure handshake-tls handshake --ca "$WORK/tls/ca.crt"
   configure
 }
 

@@ -139,8 +139,8 @@ Look further:
   kubectl -n $NAMESPACE describe nrelay $NAME              # conditions, allowlist, events
   kubectl -n $NAMESPACE edit configmap residents         # rotate it by hand; docs/allowlists.md says how by Git
   kubectl -n $NAMESPACE logs $NAME-0
-  kubectl -n nostr-fleet-system logs deploy/nostr-fleet-operator
-  helm -n nostr-fleet-system test nostr-fleet
+  kubectl -n $OPERATOR_NAMESPACE logs deploy/$OPERATOR
+  helm -n $OPERATOR_NAMESPACE test nostr-fleet
   $RELAY_BINARY health $URL --ca $CA
 TEXT
 [ -z "${E2E_LOCAL:-}" ] || echo "  make cluster-down             # stops it; PURGE=1 also forgets it"

@@ -5,8 +5,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/cluster/env.sh
-NAMESPACE=nostr-fleet-system
-OPERATOR=nostr-fleet-operator
 
 image_values() { # where in the values, image
   case ${2##*/} in
@@ -21,8 +19,8 @@ local_values() { [ -z "${E2E_LOCAL:-}" ] || echo "--set=ingressFrom={$HOST_IP/32
 # What somebody installed with kustomize is taken over, except for a Deployment whose selector is another one: it cannot be changed.
 make_room() {
   local selector='{.spec.selector.matchLabels.app\.kubernetes\.io/instance}'
-  [ -n "$(kubectl -n "$NAMESPACE" get deployment "$OPERATOR" --ignore-not-found -o jsonpath="$selector")" ] ||
-    kubectl -n "$NAMESPACE" delete deployment "$OPERATOR" --ignore-not-found
+  [ -n "$(kubectl -n "$OPERATOR_NAMESPACE" get deployment "$OPERATOR" --ignore-not-found -o jsonpath="$selector")" ] ||
+    kubectl -n "$OPERATOR_NAMESPACE" delete deployment "$OPERATOR" --ignore-not-found
 }
 
 export KUBECONFIG=$E2E_KUBECONFIG
@@ -30,6 +28,6 @@ e2e/cluster/bins.sh helm >/dev/null
 kubectl apply -f config/manager/namespace.yaml >/dev/null
 make_room
 # shellcheck disable=SC2046  # several words each
-helm upgrade nostr-fleet charts/nostr-fleet --install --namespace "$NAMESPACE" --take-ownership --server-side=true --force-conflicts \
+helm upgrade nostr-fleet charts/nostr-fleet --install --namespace "$OPERATOR_NAMESPACE" --take-ownership --server-side=true --force-conflicts \
   $(image_values image "$OPERATOR_IMAGE") $(image_values relay.image "$RELAY_IMAGE") $(local_values) "$@" --wait --timeout 2m >/dev/null
-helm list --namespace "$NAMESPACE"
+helm list --namespace "$OPERATOR_NAMESPACE"

@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/fleet.sh
+. e2e/operator.sh
 need_rust
 need_packages gcc libc6-dev libfaketime # a clock that jumps, for the operator's suite
 { command -v node && command -v npm; } >/dev/null || need_packages nodejs npm
@@ -12,11 +13,6 @@ export INSTA_UPDATE=no
 FEATURES=(--features nostr-fleet-e2e/pods)
 
 say() { echo "--- $*"; }
-
-stand_aside() {
-  kubectl --kubeconfig "$E2E_KUBECONFIG" -n nostr-fleet-system scale --replicas=0 deployment/nostr-fleet-operator >/dev/null 2>&1 || return 0
-  kubectl --kubeconfig "$E2E_KUBECONFIG" -n nostr-fleet-system wait --for=delete pod -l app.kubernetes.io/name=nostr-fleet-operator --timeout=60s
-}
 
 # One build for both runs: the feature changes nothing but which tests the e2e crate has.
 build_tests() { cargo test --quiet --locked --workspace "${FEATURES[@]}" --no-run; }
@@ -50,14 +46,14 @@ export FIGURES
 trap 'rm -f "$OUTPUT" "$FIGURES"' EXIT
 failed=0
 if [ "${1:-}" != pods ]; then
-  stand_aside
+  operator_aside # installed anew below
   say "workspace tests"
   workspace_tests 2>&1 | tee -a "$OUTPUT" || failed=1
 fi
 say "installing the operator"
 e2e/install.sh
 say "helm test"
-helm --kubeconfig "$E2E_KUBECONFIG" -n nostr-fleet-system test nostr-fleet --logs || failed=1
+helm --kubeconfig "$E2E_KUBECONFIG" -n "$OPERATOR_NAMESPACE" test nostr-fleet --logs || failed=1
 say "pod tests"
 pod_tests 2>&1 | tee -a "$OUTPUT" || failed=1
 say "tests that need the cluster to themselves"

@@ -39,6 +39,9 @@ DNS_IP=10.$((96 + CLUSTER_NUMBER)).0.10
 POD_CIDR=10.$((244 + CLUSTER_NUMBER)).0.0/16
 NODE_POD_CIDR=10.$((244 + CLUSTER_NUMBER)).0.0/24
 
+OPERATOR_NAMESPACE=nostr-fleet-system # where the suites and the demo install it, as config/default does
+OPERATOR=nostr-fleet-operator
+
 export PATH=$BIN:/usr/local/go/bin:$HOME/.cargo/bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 # The cluster is reached directly, never through a proxy. (bins.sh and rust-base.sh, which download, keep the proxy.)
