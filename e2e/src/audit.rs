@@ -1,7 +1,7 @@
 //! What the installed operator asked of the API server, as the local cluster's audit log has it, and whether its roles allow that.
 
-use crate::scene::Scene;
-use anyhow::{Context, Result, ensure};
+use crate::{scene::Scene, script::script};
+use anyhow::{Context, Result};
 use k8s_openapi::api::{
     apps::v1::ReplicaSet,
     rbac::v1::{ClusterRole, PolicyRule, Role},
@@ -9,9 +9,14 @@ use k8s_openapi::api::{
 use kube::{Api, ResourceExt, api::ListParams};
 use nostr_fleet_operator::names;
 use serde::Deserialize;
-use std::{cmp::Reverse, collections::BTreeSet, fmt};
-use tokio::process::Command;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
+/// Where the API server says what its authorizer decided. The status says less: admission refuses with 403 too, in a namespace that is being deleted.
+const DECISION: &str = "authorization.k8s.io/decision";
 /// Where the API server says in which pod a token was used (KEP-1205).
 const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 
@@ -26,21 +31,20 @@ pub struct Request {
     namespace: String,
     /// Empty: of no object by name.
     name: String,
-    /// Did the API server refuse it?
+    /// Was it refused for want of a right?
     pub forbidden: bool,
+}
+
+impl Request {
+    /// Its verb and resource: what a rule is about.
+    pub fn right(&self) -> String {
+        format!("{} {}.{}", self.verb, self.resource, self.group)
+    }
 }
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            verb,
-            group,
-            resource,
-            namespace,
-            name,
-            ..
-        } = self;
-        write!(f, "{verb} {resource}.{group} {namespace}/{name}")
+        write!(f, "{} {}/{}", self.right(), self.namespace, self.name)
     }
 }
 
@@ -52,12 +56,14 @@ struct Entry {
     user: User,
     object_ref: Option<Object>,
     response_status: Option<Answer>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
 struct User {
     #[serde(default)]
-    extra: std::collections::BTreeMap<String, Vec<String>>,
+    extra: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -86,6 +92,10 @@ impl Entry {
     /// None of what is about no object: discovery is open to all. An apply that made the object needed the right to create it too.
     fn requests(self) -> Vec<Request> {
         let code = self.response_status.map_or(0, |answer| answer.code);
+        let forbidden = self
+            .annotations
+            .get(DECISION)
+            .is_some_and(|it| it == "forbid");
         let Some(object) = self.object_ref else {
             return Vec::new();
         };
@@ -99,7 +109,7 @@ impl Entry {
             resource,
             namespace: object.namespace,
             name: object.name,
-            forbidden: code == 403,
+            forbidden,
         };
         let made = (asked.verb == "patch" && code == 201).then(|| Request {
             verb: "create".to_owned(),
@@ -112,12 +122,9 @@ impl Entry {
 /// All that pods of the newest ReplicaSet of the operator asked, each request once.
 pub async fn requests(home: &Scene) -> Result<BTreeSet<Request>> {
     let replica_set = newest_replica_set(home).await?;
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/audit-log.sh");
-    let said = Command::new(script).output().await.context(script)?;
-    let problem = String::from_utf8_lossy(&said.stderr);
-    ensure!(said.status.success(), "{script}: {problem}");
+    let log = script("cluster/audit-log.sh", &[]).await?;
     let mut requests = BTreeSet::new();
-    for line in String::from_utf8(said.stdout)?.lines() {
+    for line in log.lines() {
         let entry: Entry = serde_json::from_str(line).context("a line of the audit log")?;
         if entry.is_by(&replica_set) {
             requests.extend(entry.requests());
@@ -229,12 +236,17 @@ mod tests {
             ]
         );
         let status = json!({
-            "verb": "patch", "user": {}, "responseStatus": {"code": 403},
+            "verb": "patch", "user": {}, "responseStatus": {"code": 403}, "annotations": {DECISION: "forbid"},
             "objectRef": {"apiGroup": "nostrfleet.io", "resource": "nostrrelays", "subresource": "status", "namespace": "town", "name": "a"},
         });
         let [request] = asked(&status).try_into().unwrap();
         assert_eq!(request.resource, "nostrrelays/status");
         assert!(request.forbidden);
+        let in_a_namespace_that_goes = json!({
+            "verb": "create", "user": {}, "responseStatus": {"code": 403}, "annotations": {DECISION: "allow"},
+            "objectRef": {"resource": "events", "namespace": "town", "name": "a"},
+        });
+        assert!(!asked(&in_a_namespace_that_goes)[0].forbidden);
         assert_eq!(asked(&json!({"verb": "get", "user": {}})), []);
     }
 

@@ -1,11 +1,12 @@
 //! The cluster that is tested on.
 
-use anyhow::{Context, Result, bail, ensure};
+use crate::script::script;
+use anyhow::{Context, Result, bail};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use std::{env, path::PathBuf, process::Command};
+use std::{env, path::PathBuf};
 
 /// A reachable cluster.
 #[derive(Clone)]
@@ -20,7 +21,7 @@ impl Cluster {
     /// The cluster of `E2E_KUBECONFIG`, else the local one.
     pub async fn connect() -> Result<Self> {
         let local = variable("E2E_KUBECONFIG").is_none() || variable("E2E_LOCAL").is_some();
-        let path = kubeconfig()?;
+        let path = kubeconfig().await?;
         let kubeconfig = Kubeconfig::read_from(&path)
             .with_context(|| format!("no cluster at {}: run `make cluster-up`", path.display()))?;
         let mut config =
@@ -52,10 +53,6 @@ pub fn variable(name: &str) -> Option<String> {
 }
 
 /// Where the kubeconfig is: the scripts know, by `NOSTR_FLEET_CACHE`, `CLUSTER_DIR` and the like.
-pub fn kubeconfig() -> Result<PathBuf> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/kubeconfig.sh");
-    let said = Command::new(script).output().context(script)?;
-    let problem = String::from_utf8_lossy(&said.stderr);
-    ensure!(said.status.success(), "{script}: {problem}");
-    Ok(String::from_utf8(said.stdout)?.trim().into())
+pub async fn kubeconfig() -> Result<PathBuf> {
+    Ok(script("cluster/kubeconfig.sh", &[]).await?.trim().into())
 }

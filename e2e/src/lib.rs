@@ -7,9 +7,11 @@
 //! - [`relay`]: one `NostrRelay` and the way to its socket
 //! - [`status`]: what a resource's status says, and what its pod says
 //! - [`socket`]: a WebSocket client that speaks NIP-01 and NIP-42
+//! - [`script`]: the scripts of `e2e/`
 //! - [`tls`]: a private CA, and a client that trusts it
 //! - [`lists`]: lists of keys in ConfigMaps, and the hash that they must get
 //! - [`club`]: a relay for members only, and its visitors
+//! - [`shards`]: what the operator wrote for it, written by hand, or held back
 //! - [`authors`]: two authors on one connection, for the demo
 //! - [`operator`]: the installed operator: who leads, other values, gone for a while
 //! - [`audit`]: what it asked of the API server
@@ -34,6 +36,8 @@ pub mod probe;
 pub mod relay;
 pub mod scene;
 pub mod schema;
+pub mod script;
+pub mod shards;
 pub mod socket;
 pub mod status;
 pub mod tls;

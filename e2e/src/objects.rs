@@ -78,36 +78,6 @@ impl Scene {
         }
         Ok(())
     }
-
-    /// Waits until the object's condition `kind_of_condition` is `True` for its newest generation.
-    pub async fn wait_for_condition(
-        &self,
-        object: (&str, &str, &str),
-        condition: &str,
-        within: Duration,
-    ) -> Result<DynamicObject> {
-        let (api_version, kind, name) = object;
-        let api = self.api(api_version, kind)?;
-        eventually(
-            &format!("{kind} {name} to be {condition}"),
-            within,
-            async || {
-                let found = api.get(name).await?;
-                Ok(is_true(&found, condition).then_some(found))
-            },
-        )
-        .await
-    }
-}
-
-fn is_true(object: &DynamicObject, condition: &str) -> bool {
-    let generation = object.metadata.generation;
-    let conditions = object.data["status"]["conditions"].as_array();
-    conditions.into_iter().flatten().any(|found| {
-        found["type"] == condition
-            && found["status"] == "True"
-            && found["observedGeneration"].as_i64() == generation
-    })
 }
 
 /// Tries `look` until it finds something; says what was awaited and the last error when the time is over.

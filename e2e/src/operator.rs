@@ -4,8 +4,9 @@ use crate::{
     cluster::Cluster,
     objects::{PATIENCE, eventually},
     scene::Scene,
+    script::script,
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Pod};
 use kube::{
     Api,
@@ -13,11 +14,10 @@ use kube::{
 };
 use nostr_fleet_operator::names;
 use serde_json::json;
-use tokio::process::Command;
 
-/// Where it is installed, and its name.
+/// Where it is installed; its name is [`names::MANAGER`].
 const NAMESPACE: &str = "nostr-fleet-system";
-const NAME: &str = "nostr-fleet-operator";
+const NAME: &str = names::MANAGER;
 
 /// Its namespace, as a scene that nobody closes.
 pub fn home(cluster: &Cluster) -> Scene {
@@ -38,21 +38,25 @@ pub async fn leader(home: &Scene) -> Result<String> {
 }
 
 /// Installs the chart with one more value, lets `act` play, and installs it as it was whatever came out.
-pub async fn with_value<T>(value: &str, act: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
-    let outcome = match install(&[&format!("--set={value}")]).await {
+pub async fn with_value<T>(
+    cluster: &Cluster,
+    value: &str,
+    act: impl AsyncFnOnce() -> Result<T>,
+) -> Result<T> {
+    let outcome = match install(cluster, &[&format!("--set={value}")]).await {
         Ok(()) => act().await,
         Err(error) => Err(error),
     };
-    install(&[]).await?;
+    install(cluster, &[]).await?;
     outcome
 }
 
-async fn install(values: &[&str]) -> Result<()> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/install.sh");
-    let installed = Command::new(script).args(values).output().await?;
-    let said = String::from_utf8_lossy(&installed.stderr);
-    ensure!(installed.status.success(), "{script}: {said}");
-    Ok(())
+/// While no operator runs: one with the old flags would be refused what the new roles do not give.
+async fn install(cluster: &Cluster, values: &[&str]) -> Result<()> {
+    let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), NAMESPACE);
+    scale(&deployments, 0).await?;
+    until_gone(cluster).await?;
+    script("install.sh", values).await.map(drop)
 }
 
 /// Lets `act` play while no operator runs, and starts it again whatever came out.

@@ -3,8 +3,9 @@
 use crate::{
     objects::{PATIENCE, eventually},
     scene::Scene,
+    script::script,
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::{
     Api,
@@ -15,7 +16,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
-use tokio::{process::Command, time::sleep};
+use tokio::time::sleep;
 
 impl Scene {
     /// The pods of this namespace.
@@ -33,11 +34,7 @@ impl Scene {
     pub async fn kill_pod(&self, name: &str) -> Result<Life> {
         let life = self.life(name).await?;
         if self.cluster.local {
-            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/kill-container.sh");
-            let args = [self.namespace.as_str(), name];
-            let killed = Command::new(script).args(args).output().await?;
-            let said = String::from_utf8_lossy(&killed.stderr);
-            ensure!(killed.status.success(), "{script}: {said}");
+            script("cluster/kill-container.sh", &[&self.namespace, name]).await?;
         } else {
             let at_once = DeleteParams::default().grace_period(0);
             self.pods().delete(name, &at_once).await?;

@@ -4,10 +4,12 @@ use crate::{
     objects::{PATIENCE, eventually},
     scene::Scene,
     socket::{Socket, Wire},
+    status::condition,
 };
 use anyhow::{Context, Result};
 use kube::api::{DeleteParams, DynamicObject};
 use relay_config::names::{PORT_OPS, PORT_WS};
+use serde_json::Value;
 use std::{net::SocketAddr, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
 
@@ -26,13 +28,18 @@ pub struct Relay<'a> {
 impl Scene {
     /// Applies a `NostrRelay` named `name` with what `spec` adds (YAML, indented by two), and waits until it is Ready.
     pub async fn relay(&self, name: &'static str, spec: &str) -> Result<Relay<'_>> {
+        let relay = self.declare(name, spec).await?;
+        relay.wait_until_ready().await?;
+        Ok(relay)
+    }
+
+    /// Likewise, without waiting for anything.
+    pub async fn declare(&self, name: &'static str, spec: &str) -> Result<Relay<'_>> {
         self.apply(&format!(
             "apiVersion: {API_VERSION}\nkind: {KIND}\nmetadata: {{name: {name}}}\nspec:\n  storage: {{size: 1Gi}}\n{spec}"
         ))
         .await?;
-        let relay = self.existing_relay(name);
-        relay.wait_until_ready().await?;
-        Ok(relay)
+        Ok(self.existing_relay(name))
     }
 
     /// A `NostrRelay` that is there already, ready or not.
@@ -44,10 +51,8 @@ impl Scene {
 impl Relay<'_> {
     /// Waits until the operator says Ready for the newest generation.
     pub async fn wait_until_ready(&self) -> Result<DynamicObject> {
-        let object = (API_VERSION, KIND, self.name);
-        self.scene
-            .wait_for_condition(object, "Ready", PATIENCE)
-            .await
+        let ready = |status: &Value| condition(status, "Ready")["status"] == "True";
+        self.until_object("Ready to be True", PATIENCE, ready).await
     }
 
     /// Deletes the resource and waits until its pod is gone.

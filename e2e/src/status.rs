@@ -5,6 +5,7 @@ use crate::{
     relay::{API_VERSION, KIND, Relay},
 };
 use anyhow::{Context, Result, ensure};
+use kube::api::DynamicObject;
 use relay_config::names::{PATH_STATUS, PORT_OPS};
 use serde_json::Value;
 use std::time::Duration;
@@ -23,17 +24,29 @@ impl Relay<'_> {
         url.context("no url in the status")
     }
 
-    /// Waits until the status is as `wanted`; a failure tells the last one.
+    /// Waits until the status is about the newest generation and as `wanted`; a failure tells the last one.
     pub async fn until(
         &self,
         what: &str,
         within: Duration,
         wanted: impl Fn(&Value) -> bool,
     ) -> Result<Value> {
+        let object = self.until_object(what, within, wanted).await?;
+        Ok(object.data["status"].clone())
+    }
+
+    /// Likewise; the whole object.
+    pub async fn until_object(
+        &self,
+        what: &str,
+        within: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<DynamicObject> {
         look_often(what, within, async || {
-            let status = self.status().await?;
-            ensure!(wanted(&status), "{status}");
-            Ok(Some(status))
+            let object = self.scene.api(API_VERSION, KIND)?.get(self.name).await?;
+            let status = &object.data["status"];
+            ensure!(is_new(&object) && wanted(status), "{status}");
+            Ok(Some(object))
         })
         .await
     }
@@ -70,6 +83,11 @@ impl Relay<'_> {
         let body = answer.split_once("\r\n\r\n").context("no HTTP answer")?.1;
         serde_json::from_str(body).with_context(|| answer.clone())
     }
+}
+
+/// Is the status about the newest generation? All of it is written at once.
+fn is_new(object: &DynamicObject) -> bool {
+    object.data["status"]["observedGeneration"].as_i64() == object.metadata.generation
 }
 
 /// A condition of a status; `null` if it has none of that type.

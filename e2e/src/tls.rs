@@ -1,13 +1,12 @@
 //! A private CA, certificates of it as Secrets, and a client that trusts no other.
 
-use crate::socket::Socket;
-use anyhow::{Context, Result, ensure};
+use crate::{script::script, socket::Socket};
+use anyhow::{Context, Result};
 use serde_json::json;
 use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Command,
     sync::Arc,
 };
 use tempfile::TempDir;
@@ -43,18 +42,10 @@ impl Authority {
     }
 
     /// A Secret with a new certificate, in YAML.
-    pub fn secret(&self, name: &str) -> Result<String> {
+    pub async fn secret(&self, name: &str) -> Result<String> {
         let directory = self.directory.path();
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/certificate.sh");
-        let made = Command::new(script)
-            .arg(directory)
-            .arg(&self.name)
-            .output()?;
-        ensure!(
-            made.status.success(),
-            "{script}: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        let place = directory.to_str().context("a directory that is no text")?;
+        script("certificate.sh", &[place, &self.name]).await?;
         let read = |file: &str| fs::read_to_string(directory.join(file));
         let secret = json!({
             "apiVersion": "v1",

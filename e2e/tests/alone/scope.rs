@@ -9,13 +9,6 @@ use nostr_fleet_e2e::{
 use std::time::Duration;
 use tokio::time::sleep;
 
-const RELAY: &str = "
-apiVersion: nostrfleet.io/v1alpha1
-kind: NostrRelay
-metadata: {name: town}
-spec: {storage: {size: 1Gi}}
-";
-
 #[tokio::test]
 async fn an_operator_of_one_namespace_serves_it_and_leaves_the_others_alone() -> Result<()> {
     scene("watched", async |watched| {
@@ -29,8 +22,8 @@ async fn an_operator_of_one_namespace_serves_it_and_leaves_the_others_alone() ->
 
 async fn only_one_is_watched(watched: &Scene, other: &Scene) -> Result<()> {
     let value = format!("watchNamespaces={{{}}}", watched.namespace);
-    with_value(&value, async || {
-        other.apply(RELAY).await?;
+    with_value(&watched.cluster, &value, async || {
+        other.declare("town", "").await?;
         watched.relay("town", "").await?;
         sleep(Duration::from_secs(3)).await;
         let left_alone = other.api(API_VERSION, KIND)?.get("town").await?;

@@ -1,102 +1,129 @@
 //! Shards of two generations in one mount: the last good list stays.
 
-use anyhow::{Context, Result, ensure};
-use kube::api::{Patch, PatchParams};
+use anyhow::{Result, ensure};
 use nostr::prelude::Keys;
 use nostr_fleet_e2e::{
     club::{Club, expected},
     events::keys,
     objects::look_often,
     operator::without_operator,
-    relay::Relay,
     scene::{Scene, scene},
+    shards::Written,
 };
-use relay_config::{Status, names::shard};
-use serde_json::json;
+use relay_config::Status;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A kubelet that nobody nudges looks at its mounts about once a minute.
 const KUBELET: Duration = Duration::from_secs(100);
+/// The shard that stays behind.
+const LATE: usize = 3;
+
+struct People {
+    stays: Keys,
+    goes: Keys,
+    comes: Keys,
+}
+
+impl People {
+    fn before(&self) -> [&Keys; 2] {
+        [&self.stays, &self.goes]
+    }
+
+    fn after(&self) -> [&Keys; 2] {
+        [&self.stays, &self.comes]
+    }
+}
 
 #[tokio::test]
 async fn one_old_shard_among_new_ones_keeps_the_last_good_list_even_through_a_restart() -> Result<()>
 {
     scene("shards", async |scene| {
-        let (member, stranger) = (keys(60), keys(61));
-        let club = scene.club(&[&member]).await?;
-        let hash = expected(&[&member]);
+        let people = People {
+            stays: keys(60),
+            goes: keys(61),
+            comes: keys(62),
+        };
+        let club = scene.club(&people.before()).await?;
+        let new = as_the_operator_writes(scene, &club, &people.after()).await?;
+        let old = as_the_operator_writes(scene, &club, &people.before()).await?;
         without_operator(&scene.cluster, async || {
-            make_older(scene, 3).await?;
+            scene.write_by_hand("town", &new, &[LATE]).await?;
             scene.nudge(&club.relay.pod()).await?;
-            let status = until_it_complains(&club.relay).await?;
-            ensure!(status.access.hash == hash, "{status:?}");
-            ensure!(status.access.error.contains("shard 3"), "{status:?}");
-            judged_as_before(&club, &member, &stranger).await?;
-            let killed = scene.kill_pod(&club.relay.pod()).await?;
-            scene.wait_for_successor(&club.relay.pod(), &killed).await?;
-            ensure!(club.relay.pod_status().await?.access.hash == hash);
-            judged_as_before(&club, &member, &stranger).await
+            keeps_the_old_list(scene, &club, &people).await?;
+            scene.write_shard("town", &new, LATE).await?;
+            scene.nudge(&club.relay.pod()).await?;
+            until_in_force(&club, &people.after()).await?;
+            judged_by(&club, &people, true).await
         })
         .await?;
-        until_undone(scene, 3, &hash).await?;
-        scene.nudge(&club.relay.pod()).await?; // nobody else does: the pod has the right list in force
-        look_often("the shards to agree again", PATIENCE, async || {
-            let status = club.relay.pod_status().await?;
-            Ok(status.access.error.is_empty().then_some(()))
-        })
-        .await?;
-        club.until_applied(&hash, PATIENCE).await?;
-        judged_as_before(&club, &member, &stranger).await
+        // The operator is back, and the list in the user's ConfigMap is the old one.
+        until_in_force(&club, &people.before()).await?;
+        judged_by(&club, &people, false).await?;
+        ensure!(scene.written("town").await? == old);
+        Ok(())
     })
     .await
 }
 
-/// Gives one shard's ConfigMap the first line of another generation.
-async fn make_older(scene: &Scene, number: usize) -> Result<()> {
-    let (_, entries) = read_shard(scene, number).await?;
-    let older = format!("{}\n{entries}", "0".repeat(64));
-    let patch = Patch::Merge(json!({"data": {shard(number): older}}));
-    let maps = scene.api("v1", "ConfigMap")?;
-    let name = format!("town-{}", shard(number));
-    maps.patch(&name, &PatchParams::default(), &patch).await?;
-    Ok(())
+/// What the operator writes for these members, once the pod has it.
+async fn as_the_operator_writes(
+    scene: &Scene,
+    club: &Club<'_>,
+    members: &[&Keys],
+) -> Result<Written> {
+    let hash = club.admit(members).await?;
+    club.until_applied(&hash, PATIENCE).await?;
+    let written = scene.written("town").await?;
+    ensure!(written.generation(LATE) == hash, "{written:?}");
+    Ok(written)
 }
 
-/// Its generation, and its entries.
-async fn read_shard(scene: &Scene, number: usize) -> Result<(String, String)> {
-    let file = shard(number);
-    let map = scene
-        .api("v1", "ConfigMap")?
-        .get(&format!("town-{file}"))
-        .await?;
-    let text = map.data["data"][&file].as_str().unwrap_or_default();
-    let (generation, entries) = text.split_once('\n').context("no shard")?;
-    Ok((generation.into(), entries.into()))
+/// With seven shards and the configuration of the new list, and one shard of the old.
+async fn keeps_the_old_list(scene: &Scene, club: &Club<'_>, people: &People) -> Result<()> {
+    let (old, new) = (expected(&people.before()), expected(&people.after()));
+    let status = until_it_complains(club).await?;
+    ensure!(status.access.hash == old, "{status:?}");
+    for word in [&format!("shard {LATE}"), &old, &new] {
+        ensure!(status.access.error.contains(word), "{status:?}");
+    }
+    judged_by(club, people, false).await?;
+    let killed = scene.kill_pod(&club.relay.pod()).await?;
+    scene.wait_for_successor(&club.relay.pod(), &killed).await?;
+    ensure!(club.relay.pod_status().await?.access.hash == old);
+    judged_by(club, people, false).await
 }
 
-/// The operator is back, and changes back what was changed by hand.
-async fn until_undone(scene: &Scene, number: usize, hash: &str) -> Result<()> {
-    look_often("the operator to undo the change", KUBELET, async || {
-        let (generation, _) = read_shard(scene, number).await?;
-        Ok((generation == hash).then_some(()))
-    })
-    .await
-}
-
-async fn until_it_complains(relay: &Relay<'_>) -> Result<Status> {
+async fn until_it_complains(club: &Club<'_>) -> Result<Status> {
     look_often(
         "the pod to say that the shards differ",
         KUBELET,
         async || {
-            let status = relay.pod_status().await?;
+            let status = club.relay.pod_status().await?;
             Ok((!status.access.error.is_empty()).then_some(status))
         },
     )
     .await
 }
 
-async fn judged_as_before(club: &Club<'_>, member: &Keys, stranger: &Keys) -> Result<()> {
-    club.enter(member).await?.is_judged(true).await?;
-    club.enter(stranger).await?.is_judged(false).await
+async fn until_in_force(club: &Club<'_>, members: &[&Keys]) -> Result<()> {
+    let hash = expected(members);
+    look_often("the pod to have the whole list", KUBELET, async || {
+        let access = club.relay.pod_status().await?.access;
+        ensure!(access.hash == hash && access.error.is_empty(), "{access:?}");
+        Ok(Some(()))
+    })
+    .await
+}
+
+async fn judged_by(club: &Club<'_>, people: &People, new: bool) -> Result<()> {
+    let rights = [
+        (&people.stays, true),
+        (&people.goes, !new),
+        (&people.comes, new),
+    ];
+    for (keys, accepted) in rights {
+        club.enter(keys).await?.is_judged(accepted).await?;
+    }
+    Ok(())
 }

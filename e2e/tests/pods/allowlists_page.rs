@@ -41,8 +41,8 @@ fn blocks(page: &str) -> Result<Vec<Block>> {
 }
 
 /// The cluster's kubeconfig, with the scene's namespace as its default.
-fn kubeconfig(scene: &Scene, directory: &Path) -> Result<PathBuf> {
-    let text = fs::read_to_string(nostr_fleet_e2e::cluster::kubeconfig()?)?;
+async fn kubeconfig(scene: &Scene, directory: &Path) -> Result<PathBuf> {
+    let text = fs::read_to_string(nostr_fleet_e2e::cluster::kubeconfig().await?)?;
     let mut config: serde_yaml::Value = serde_yaml::from_str(&text)?;
     for context in config["contexts"]
         .as_sequence_mut()
@@ -74,7 +74,7 @@ async fn run(commands: &str, scene: &Scene, directory: &Path) -> Result<()> {
 async fn every_command_of_the_allowlists_page_works_as_it_stands_there() -> Result<()> {
     scene("page", async |scene| {
         let directory = TempDir::new()?;
-        kubeconfig(scene, directory.path())?;
+        kubeconfig(scene, directory.path()).await?;
         for block in blocks(&fs::read_to_string(page())?)? {
             match block {
                 Block::File(name, text) => fs::write(directory.path().join(name), text)?,

@@ -7,7 +7,7 @@ use nostr_fleet_e2e::{
     events::keys,
     lists::lines,
     objects::PATIENCE,
-    relay::{API_VERSION, KIND, Relay},
+    relay::Relay,
     scene::{Scene, scene},
     status::condition,
 };
@@ -179,18 +179,17 @@ async fn until_it_may(relay: &Relay<'_>, keys: &Keys, wanted: bool) -> Result<()
 async fn a_new_relay_for_the_listed_whose_list_is_empty_serves_nobody_and_says_so() -> Result<()> {
     scene("nobody", async |scene| {
         scene.list("members", "# to be written\n").await?;
-        scene
-            .apply(&format!(
-                "apiVersion: {API_VERSION}\nkind: {KIND}\nmetadata: {{name: town}}\nspec:\n  storage: {{size: 1Gi}}\n  access: {{write: {{mode: Allow, from: [{{configMap: {{name: members}}}}]}}}}\n"
-            ))
-            .await?;
-        let relay = scene.existing_relay("town");
+        let spec = "  access: {write: {mode: Allow, from: [{configMap: {name: members}}]}}\n";
+        let relay = scene.declare("town", spec).await?;
         let why = relay.until_condition("Stalled", "True", PATIENCE).await?;
         ensure!(why.contains("members"), "{why}");
         let status = relay.status().await?;
         ensure!(condition(&status, "Ready")["status"] == "False", "{status}");
         let served = may(&relay, &keys(84)).await;
-        ensure!(!matches!(served, Ok(true)), "an empty Allow must serve nobody");
+        ensure!(
+            !matches!(served, Ok(true)),
+            "an empty Allow must serve nobody"
+        );
         scene.list("members", &lines(&[&keys(84)])).await?;
         relay.wait_until_ready().await?;
         until_it_may(&relay, &keys(84), true).await

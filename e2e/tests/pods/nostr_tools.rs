@@ -75,7 +75,7 @@ async fn nostr_tools_speaks_wss_and_proves_a_key_where_only_members_are_served()
 
 async fn members_only(scene: &Scene) -> Result<()> {
     let authority = Authority::new(&format!("town.{}.svc", scene.namespace))?;
-    scene.apply(&authority.secret("town-tls")?).await?;
+    scene.apply(&authority.secret("town-tls").await?).await?;
     let member = keys(72);
     scene.list("members", &lines(&[&member])).await?;
     let relay = scene.relay("town", MEMBERS_ONLY).await?;

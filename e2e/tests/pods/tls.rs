@@ -7,7 +7,7 @@ use nostr_fleet_e2e::{
     events::{keys, note},
     figures::figure,
     objects::{PATIENCE, look_often},
-    relay::{API_VERSION, KIND, Relay},
+    relay::Relay,
     scene::{Scene, scene},
     tls::Authority,
 };
@@ -46,7 +46,7 @@ async fn a_relay_with_a_certificate_serves_wss_to_those_who_trust_its_ca() -> Re
     }
     scene("wss", async |scene| {
         let authority = authority(scene)?;
-        scene.apply(&authority.secret("town-tls")?).await?;
+        scene.apply(&authority.secret("town-tls").await?).await?;
         let relay = scene.relay("town", SPEC).await?;
         ensure!(relay.url().await? == format!("wss://town.{}.svc:8443", scene.namespace));
         let (mut socket, _) = authority.dial(port(scene, &relay).await?).await?;
@@ -55,7 +55,7 @@ async fn a_relay_with_a_certificate_serves_wss_to_those_who_trust_its_ca() -> Re
         ensure!(socket.stored(&json!({"ids": [event.id.to_hex()]})).await? == [event.as_json()]);
 
         let other = self::authority(scene)?;
-        other.secret("unused")?; // makes the other CA
+        other.secret("unused").await?; // makes the other CA
         let refused = other.dial(port(scene, &relay).await?).await.err();
         let words = refused.map(|error| error.to_string()).unwrap_or_default();
         ensure!(
@@ -75,14 +75,14 @@ async fn a_certificate_is_swapped_under_open_connections_and_new_ones_see_the_ne
     }
     scene("swap", async |scene| {
         let authority = authority(scene)?;
-        scene.apply(&authority.secret("town-tls")?).await?;
+        scene.apply(&authority.secret("town-tls").await?).await?;
         let relay = scene.relay("town", SPEC).await?;
         let address = port(scene, &relay).await?;
         let life = scene.life(&relay.pod()).await?;
         let mut open = try_join_all((0..20).map(|_| authority.dial(address))).await?;
         let former = open[0].1.clone();
 
-        scene.apply(&authority.secret("town-tls")?).await?;
+        scene.apply(&authority.secret("town-tls").await?).await?;
         let began = Instant::now();
         let seen = look_often("the new certificate to be shown", KUBELET, async || {
             let (_, shown) = authority.dial(address).await?;
@@ -113,18 +113,22 @@ async fn a_missing_secret_is_named_and_heals_by_itself() -> Result<()> {
         return Ok(());
     }
     scene("no-secret", async |scene| {
-        scene
-            .apply(&format!("apiVersion: {API_VERSION}\nkind: {KIND}\nmetadata: {{name: town}}\nspec:\n  storage: {{size: 1Gi}}\n{SPEC}"))
+        let relay = scene.declare("town", SPEC).await?;
+        let status = relay
+            .until_reason("ConfigurationValid", "MissingReference", PATIENCE)
             .await?;
-        let relay = scene.existing_relay("town");
-        let status = relay.until_reason("ConfigurationValid", "MissingReference", PATIENCE).await?;
         ensure!(status.contains("town-tls"), "{status}");
         let authority = authority(scene)?;
-        scene.apply(&authority.secret("town-tls")?).await?;
+        scene.apply(&authority.secret("town-tls").await?).await?;
         let began = Instant::now();
         relay.wait_until_ready().await?;
-        figure(&format!("missing TLS Secret: from its appearance to Ready: {:.1} s", began.elapsed().as_secs_f32()));
-        relay.until_condition("ConfigurationValid", "True", PATIENCE).await?;
+        figure(&format!(
+            "missing TLS Secret: from its appearance to Ready: {:.1} s",
+            began.elapsed().as_secs_f32()
+        ));
+        relay
+            .until_condition("ConfigurationValid", "True", PATIENCE)
+            .await?;
         authority.dial(port(scene, &relay).await?).await?;
         Ok(())
     })
