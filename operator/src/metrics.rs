@@ -21,8 +21,11 @@ pub struct Metrics {
     registry: Arc<Registry>,
     visits: Family<Labels, Counter>,
     seconds: Histogram,
+    waiting: Gauge,
+    waits: Histogram,
     running: Gauge,
     retrying: Gauge,
+    nudges: Family<Labels, Counter>,
     rotation: Histogram,
     leader: Gauge,
 }
@@ -34,8 +37,11 @@ impl Default for Metrics {
             registry: Arc::default(),
             visits: Family::default(),
             seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
+            waiting: Gauge::default(),
+            waits: Histogram::new(exponential_buckets(0.001, 4.0, 10)),
             running: Gauge::default(),
             retrying: Gauge::default(),
+            nudges: Family::default(),
             rotation: Histogram::new(exponential_buckets(0.1, 2.0, 12)),
             leader: Gauge::default(),
         };
@@ -50,6 +56,16 @@ impl Default for Metrics {
             metrics.seconds.clone(),
         );
         registry.register(
+            "visits_waiting",
+            "The queue: resources that were called for and whose visit has not begun",
+            metrics.waiting.clone(),
+        );
+        registry.register(
+            "visit_wait_seconds",
+            "Time in the queue: from the first call for a resource to the beginning of its visit",
+            metrics.waits.clone(),
+        );
+        registry.register(
             "visits_running",
             "Visits that have begun and not ended",
             metrics.running.clone(),
@@ -60,8 +76,13 @@ impl Default for Metrics {
             metrics.retrying.clone(),
         );
         registry.register(
+            "nudges",
+            "Annotations of pods that make the kubelet bring them a newer configuration at once, by result: `ok` or the class of the error",
+            metrics.nudges.clone(),
+        );
+        registry.register(
             "rotation_seconds",
-            "From seeing a changed list to all pods having it in force",
+            "From the beginning of the visit that saw changed lists to the answer of a ready pod that has them in force, when no pod is left that has others",
             metrics.rotation.clone(),
         );
         registry.register(
@@ -101,13 +122,29 @@ impl Metrics {
         self.seconds.observe(took.as_secs_f64());
     }
 
+    /// So many more resources wait for their visit, or fewer.
+    pub fn waiting(&self, change: i64) {
+        self.waiting.inc_by(change);
+    }
+
+    /// A visit begins, so long after it was called for.
+    pub fn waited(&self, wait: Duration) {
+        self.waits.observe(wait.as_secs_f64());
+    }
+
+    /// A pod was nudged, or was not.
+    pub fn nudged(&self, failure: Option<Class>) {
+        let labels = vec![("result", failure.map_or("ok", Class::label))];
+        self.nudges.get_or_create(&labels).inc();
+    }
+
     /// So many resources wait for another attempt.
     pub fn retrying(&self, resources: usize) {
         self.retrying
             .set(i64::try_from(resources).unwrap_or(i64::MAX));
     }
 
-    /// A changed list is in force on all pods, so long after it was seen.
+    /// Changed lists are in force, so long after the visit began that saw them.
     pub fn rotated(&self, took: Duration) {
         self.rotation.observe(took.as_secs_f64());
     }

@@ -8,13 +8,18 @@ use crate::{
     leader::{Candidate, Seat},
     metrics::Metrics,
     names,
-    reconcile::{self, Context, error::Error, memory::Memory},
+    reconcile::{
+        self, Context,
+        error::Error,
+        memory::{Key, Memory},
+        queue::Queue,
+    },
     settings::Settings,
     telemetry,
     watches::Watches,
 };
 use futures::{
-    FutureExt, StreamExt,
+    FutureExt, StreamExt, TryStreamExt,
     future::{BoxFuture, Shared, join_all, try_join_all},
 };
 use kube::{
@@ -28,7 +33,10 @@ use kube::{
         reflector::Store,
     },
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -64,14 +72,17 @@ pub async fn run(args: Run) -> Result<(), Box<dyn std::error::Error + Send + Syn
         image = args.image,
         "started"
     );
-    let settings = args.settings();
+    let operator = Operator {
+        settings: args.settings(),
+        metrics,
+        health,
+    };
     let ended = if let Some(seat) = args.seat() {
-        let parts = (settings, metrics, health);
-        operate_as_leader(config, seat, parts, stop.clone()).await
+        operator.lead(config, seat, stop.clone()).await
     } else {
+        operator.metrics.leader(true);
         let client = Client::try_from(config)?;
-        metrics.leader(true);
-        operate(client, settings, metrics, health, stop.clone()).await;
+        operator.operate(client, stop.clone()).await;
         Ok(())
     };
     stop.cancel();
@@ -81,51 +92,54 @@ pub async fn run(args: Run) -> Result<(), Box<dyn std::error::Error + Send + Syn
     Ok(())
 }
 
-/// All controllers, while no other operator of the seat works. A lost lease is an error: the process must end.
-pub async fn operate_as_leader(
-    config: kube::Config,
-    seat: Seat,
-    (settings, metrics, health): (Settings, Metrics, Health),
-    stop: CancellationToken,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let free = Client::try_from(config.clone())?;
-    let candidate = Candidate::new(free, seat, metrics.clone());
-    let fenced = ClientBuilder::try_from(config)?.with_layer(&candidate.fence().layer());
-    let client = fenced.build();
-    let ready = health.clone();
-    let work = || operate(client, settings, metrics, health, stop.clone());
-    Ok(candidate.lead(&ready, &stop, work).await?)
+/// All controllers, and who is told how they fare.
+pub struct Operator {
+    /// What it was started with.
+    pub settings: Settings,
+    /// Counters.
+    pub metrics: Metrics,
+    /// What the probes hear.
+    pub health: Health,
 }
 
-/// All controllers, until the token is cancelled; visits that have begun are finished.
-pub async fn operate(
-    client: Client,
-    settings: Settings,
-    metrics: Metrics,
-    health: Health,
-    stop: CancellationToken,
-) {
-    if stop
-        .run_until_cancelled(definitions(&client))
-        .await
-        .is_none()
-    {
-        return;
+impl Operator {
+    /// Works while no other operator of the seat does. A lost lease is an error: the process must end.
+    pub async fn lead(
+        self,
+        config: kube::Config,
+        seat: Seat,
+        stop: CancellationToken,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let free = Client::try_from(config.clone())?;
+        let candidate = Candidate::new(free, seat, self.metrics.clone());
+        let fenced = ClientBuilder::try_from(config)?.with_layer(&candidate.fence().layer());
+        let (client, health) = (fenced.build(), self.health.clone());
+        let work = || self.operate(client, stop.clone());
+        Ok(candidate.lead(&health, &stop, work).await?)
     }
-    let watches = everywhere::<NostrRelay>(&client, &settings);
-    let known = watches
-        .iter()
-        .map(|(namespace, watches)| (namespace.clone(), watches.known.clone()));
-    let context = Arc::new(Context {
-        recorder: Recorder::new(client.clone(), Reporter::from(names::MANAGER)),
-        known: known.collect(),
-        client,
-        settings,
-        memory: Memory::default(),
-        metrics,
-    });
-    control_everywhere(watches, &context, &health, stop).await;
-    health.set_working(false);
+
+    /// Works until the token is cancelled; visits that have begun are finished.
+    pub async fn operate(self, client: Client, stop: CancellationToken) {
+        let defined = stop.run_until_cancelled(definitions(&client)).await;
+        if defined.is_none() {
+            return;
+        }
+        let watches = everywhere::<NostrRelay>(&client, &self.settings);
+        let known = watches
+            .iter()
+            .map(|(namespace, watches)| (namespace.clone(), watches.known.clone()));
+        let context = Arc::new(Context {
+            recorder: Recorder::new(client.clone(), Reporter::from(names::MANAGER)),
+            known: known.collect(),
+            client,
+            settings: self.settings,
+            memory: Memory::default(),
+            queue: Queue::new(self.metrics.clone()),
+            metrics: self.metrics,
+        });
+        control_everywhere(watches, &context, &self.health, stop).await;
+        self.health.set_working(false);
+    }
 }
 
 /// Waits until all our kinds are served. Discovery needs no rights.
@@ -209,17 +223,24 @@ async fn control<K: Kind>(mut watches: Watches<K>, context: Arc<Context>, stop: 
     let known = watches.known;
     // Shared: of several tasks that wait for one store, kube wakes only the last.
     let complete = async move { known.complete().await }.boxed().shared();
+    let waiting = context.clone();
+    let calls = watches.calls.inspect_ok(move |object| {
+        let key = Key::named::<K>(object.namespace.as_deref(), &object.name);
+        waiting.queue.called(key, Instant::now());
+    });
     let visits = applier(
         move |object, context| visit(object, context, complete.clone()),
         |object, error, context| reconcile::after_failure(&object, error, &context),
         context.clone(),
         watches.resources,
-        watches.calls.take_until(stop.clone().cancelled_owned()),
+        calls.take_until(stop.clone().cancelled_owned()),
         Config::default().concurrency(CONCURRENCY),
     )
     .for_each(|visit| async {
         if let Err(why) = visit {
-            reconcile::forget_deleted::<K, _>(&why, &context.memory);
+            if let Some(gone) = reconcile::deleted::<K, _>(&why) {
+                context.forget(&gone);
+            }
             tracing::debug!(%why, "a visit or a watch failed");
         }
     });
@@ -240,6 +261,8 @@ fn visit<K: Kind>(
     context: Arc<Context>,
     complete: Shared<BoxFuture<'static, ()>>,
 ) -> BoxFuture<'static, Result<Action, Error>> {
+    let key = Key::of::<K>(object.meta());
+    context.queue.begun(&key, Instant::now());
     let task = AbortOnDropHandle::new(tokio::spawn(async move {
         complete.await;
         reconcile::reconcile(object, context).await

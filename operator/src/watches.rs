@@ -4,15 +4,16 @@ use crate::{
     kinds::Kind,
     names,
     reconcile::{
-        self, Context,
+        Context,
         backoff::WatchBackoff,
         inventory,
         known::{Known, Meta, follow},
-        sources::{self, ConfigMapMeta},
+        memory::Key,
+        sources::{self, ConfigMapMeta, Readers},
     },
 };
 use futures::{
-    Stream, StreamExt, TryStreamExt,
+    Stream, StreamExt,
     stream::{self, BoxStream, SelectAll},
 };
 use kube::{
@@ -26,7 +27,7 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use std::{fmt::Debug, hash::Hash, sync::Arc};
+use std::{collections::HashSet, fmt::Debug, hash::Hash, sync::Arc};
 
 /// Whom a change concerns.
 type Call<K> = watcher::Result<ObjectRef<DeserializeGuard<K>>>;
@@ -79,14 +80,51 @@ impl<K: Kind> Watches<K> {
         let theirs = watcher::Config::default().labels(&names::not_managed());
         let api = api::<ConfigMapMeta>(&self.client, self.namespace.as_ref());
         let (resources, context) = (self.resources.clone(), context.clone());
-        let readers = events(api, theirs)
-            .touched_objects()
-            .map_ok(move |map| {
-                let concerned = readers::<K>(&resources, &context, &map);
-                stream::iter(concerned.into_iter().map(Ok))
-            })
-            .try_flatten();
+        let mut listed = Listed::default();
+        let readers = events(api, theirs).flat_map(move |event| {
+            let concerned = match event {
+                Ok(event) => listed.concerned(&event, &resources, &context.memory.readers),
+                Err(why) => return stream::iter(vec![Err(why)]),
+            };
+            stream::iter(concerned.into_iter().map(Ok).collect::<Vec<_>>())
+        });
         self.calls.push(readers.boxed());
+    }
+}
+
+/// The ConfigMaps that a watch lists when it begins anew, by namespace and name. It lists what is there and never tells what
+/// went in between: whoever read one that is not listed is concerned.
+#[derive(Default)]
+struct Listed(HashSet<(Option<String>, String)>);
+
+impl Listed {
+    fn concerned<K: Kind>(
+        &mut self,
+        event: &watcher::Event<ConfigMapMeta>,
+        resources: &Store<DeserializeGuard<K>>,
+        read: &Readers,
+    ) -> Vec<ObjectRef<DeserializeGuard<K>>> {
+        match event {
+            watcher::Event::Apply(map) | watcher::Event::Delete(map) => {
+                readers(resources, |it| reads(it, read, map))
+            }
+            watcher::Event::Init => {
+                self.0.clear();
+                Vec::new()
+            }
+            watcher::Event::InitApply(map) => {
+                self.0.insert((map.namespace(), map.name_any()));
+                readers(resources, |it| reads(it, read, map))
+            }
+            watcher::Event::InitDone => {
+                let listed = std::mem::take(&mut self.0);
+                let gone = |it: &K, map: &str| !listed.contains(&(it.namespace(), map.to_owned()));
+                readers(resources, |it: &K| {
+                    let key = Key::of::<K>(it.meta());
+                    read.any(&key, |map| gone(it, map))
+                })
+            }
+        }
     }
 }
 
@@ -137,25 +175,22 @@ where
         .modify(|object| object.meta_mut().managed_fields = None)
 }
 
-/// The resources whose lists come from a ConfigMap, or came from it before it changed.
+/// The resources that read so.
 fn readers<K: Kind>(
     resources: &Store<DeserializeGuard<K>>,
-    context: &Context,
-    map: &ConfigMapMeta,
+    reads: impl Fn(&K) -> bool,
 ) -> Vec<ObjectRef<DeserializeGuard<K>>> {
-    let (namespace, name) = (map.namespace(), map.name_any());
-    let reads = |object: &Arc<DeserializeGuard<K>>| {
-        object.meta().namespace == namespace
-            && object.0.as_ref().is_ok_and(|it| {
-                let key = reconcile::key_of(it);
-                sources::concerns(it, map) || context.memory.readers.has_read(&key, &name)
-            })
-    };
     let state = resources.state();
-    let concerned = state.iter().filter(|object| reads(object));
+    let concerned = state.iter().filter(|it| it.0.as_ref().is_ok_and(&reads));
     concerned
         .map(|object| ObjectRef::from_obj(object.as_ref()))
         .collect()
+}
+
+/// Do the resource's lists come from this ConfigMap, or did they before it changed?
+fn reads<K: Kind>(object: &K, read: &Readers, map: &ConfigMapMeta) -> bool {
+    let has_read = || read.has_read(&Key::of::<K>(object.meta()), &map.name_any());
+    object.meta().namespace == map.namespace() && (sources::concerns(object, map) || has_read())
 }
 
 fn api<R>(client: &Client, namespace: Option<&String>) -> Api<R>

@@ -17,7 +17,7 @@ use nostr_fleet_operator::{
     names,
     reconcile::{
         Outcome,
-        allowlist::{self, Asked, Map, Maps, Merged, Rejected},
+        allowlist::{self, Asked, Map, Maps, Merged, Rejected, Sources},
         gather::Gathered,
         last_good::Written,
         report::report,
@@ -47,7 +47,12 @@ fn maps(text: &str) -> Maps {
         .into_iter()
         .map(|(name, values)| {
             let labels = [("list".to_owned(), name.clone())].into();
-            (name, Map { labels, values })
+            let map = Map {
+                labels,
+                values,
+                ..Map::default()
+            };
+            (name, map)
         })
         .collect()
 }
@@ -164,6 +169,79 @@ fn a_list_whose_mode_is_open_is_not_asked() {
 }
 
 #[test]
+fn a_file_that_is_not_utf_8_is_refused_by_name_and_lifts_no_ban() {
+    // As kubectl create configmap --from-file stores it: not under data.
+    let sources = |also: &str| {
+        let mut sources = maps(&format!("{{unwelcome: {{{also}}}}}"));
+        let map = sources.get_mut("unwelcome").unwrap();
+        map.binary.insert("list.txt".to_owned());
+        sources
+    };
+    for source in [
+        "{configMap: {name: unwelcome}}",
+        "{configMap: {name: unwelcome, key: list.txt}}",
+        "{selector: {matchLabels: {list: unwelcome}}}",
+    ] {
+        for spec in [
+            format!("{{read: {{mode: Allow, from: [{source}]}}}}"),
+            format!("{{write: {{mode: Deny, from: [{source}]}}}}"),
+            format!("{{banned: {{from: [{source}]}}}}"),
+        ] {
+            let maps = sources(&format!("list: '{ANNA}'"));
+            let why = allowlist::merge(&access(&spec), &maps).unwrap_err();
+            assert_eq!(why.reason, Reason::BadKey, "{spec}");
+            let words = "ConfigMap unwelcome, key list.txt: not UTF-8 text: save it as UTF-8";
+            assert!(why.message.starts_with(words), "{}", why.message);
+        }
+        let ranges = yaml(&format!("{{from: [{source}]}}"));
+        assert!(allowlist::addresses(&ranges, &sources("")).is_err());
+    }
+    // What is not read may be anything.
+    for spec in [
+        "{banned: {from: [{configMap: {name: unwelcome, key: list}}]}}",
+        "{read: {mode: Open, from: [{configMap: {name: unwelcome}}]}}",
+    ] {
+        let maps = sources(&format!("list: '{ANNA}'"));
+        assert!(allowlist::merge(&access(spec), &maps).is_ok(), "{spec}");
+    }
+}
+
+#[test]
+fn a_config_map_that_says_it_is_the_operator_s_is_no_source() {
+    let merged = |manager: &str| {
+        let mut maps = maps(&format!("{{residents: {{list: '{ANNA}'}}}}"));
+        let labels = &mut maps.get_mut("residents").unwrap().labels;
+        labels.insert(names::LABEL_MANAGED_BY.to_owned(), manager.to_owned());
+        let spec = access("{banned: {from: [{configMap: {name: residents}}]}}");
+        allowlist::merge(&spec, &maps)
+    };
+    let why = merged(names::MANAGER).unwrap_err();
+    assert!(why.message.contains("take the label off"), "{why:?}");
+    assert!(merged("flux").is_ok());
+}
+
+#[test]
+fn a_selector_that_selects_too_many_refuses_the_lists_that_it_is_for_and_no_other() {
+    let access = access("{banned: {from: [{selector: {matchLabels: {list: guests}}}]}}");
+    let ranges = yaml("{from: [{selector: {matchLabels: {list: crawlers}}}]}");
+    let cut = |list: &str| Sources {
+        cut: vec![yaml(&format!("{{matchLabels: {{list: {list}}}}}"))],
+        ..Sources::default()
+    };
+    assert!(Asked::of(&access, &ranges, &Sources::default()).is_good());
+    let asked = Asked::of(&access, &ranges, &cut("guests"));
+    assert_eq!(
+        asked.lists.unwrap_err().message,
+        "the selector list=guests in spec.access.banned.from selects more than 100 ConfigMaps: join some of them"
+    );
+    assert!(asked.addresses.is_ok());
+    let asked = Asked::of(&access, &ranges, &cut("crawlers"));
+    assert!(asked.lists.is_ok());
+    let why = asked.addresses.unwrap_err().message;
+    assert!(why.contains("spec.addresses.from"), "{why}");
+}
+
+#[test]
 fn a_list_that_is_too_large_is_refused() {
     let text = |keys: u32| {
         let lines: Vec<String> = (0..keys).map(|n| format!("00{n:062x}")).collect();
@@ -251,7 +329,11 @@ impl World {
     fn gathered(&self) -> Gathered {
         let relay = self.relay();
         let common = relay.common();
-        let asked = Asked::of(common.access, common.addresses, &Ok(self.sources.clone()));
+        let asked = Asked::of(
+            common.access,
+            common.addresses,
+            &self.sources.clone().into(),
+        );
         Gathered {
             asked: Some(asked),
             written: self.written(),

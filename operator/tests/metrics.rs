@@ -16,6 +16,8 @@ fn used() -> Metrics {
     let metrics = Metrics::default();
     metrics.visited("nostr-relay", None, Duration::from_millis(20));
     metrics.visited("nostr-relay", Some(Class::Conflict), Duration::from_secs(1));
+    metrics.waited(Duration::from_millis(3));
+    metrics.nudged(None);
     metrics.rotated(Duration::from_secs(1));
     metrics.leader(true);
     metrics
@@ -78,12 +80,17 @@ fn what_happened_is_counted_and_what_ended_no_longer_runs() {
     let metrics = used();
     let running = metrics.visiting();
     metrics.retrying(3);
+    metrics.waiting(1);
+    metrics.nudged(Some(Class::Forbidden));
     for line in [
         "nostr_fleet_operator_reconciles_total{kind=\"nostr-relay\",result=\"conflict\"} 1",
         "nostr_fleet_operator_reconciles_total{kind=\"nostr-relay\",result=\"ok\"} 1",
         "nostr_fleet_operator_reconcile_seconds_count 2",
         "nostr_fleet_operator_rotation_seconds_count 1",
         "nostr_fleet_operator_visits_running 1",
+        "nostr_fleet_operator_visits_waiting 1",
+        "nostr_fleet_operator_visit_wait_seconds_count 1",
+        "nostr_fleet_operator_nudges_total{result=\"forbidden\"} 1",
         "nostr_fleet_operator_resources_retrying 3",
         "nostr_fleet_operator_leader 1",
     ] {

@@ -7,7 +7,9 @@
 mod common;
 
 use common::{children, plan, settings, town, yaml};
-use k8s_openapi::{api::apps::v1::StatefulSet, jiff::Timestamp};
+use k8s_openapi::{
+    api::apps::v1::StatefulSet, apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp,
+};
 use kube::runtime::events::EventType;
 use nostr_fleet_operator::{
     api::{
@@ -20,6 +22,8 @@ use nostr_fleet_operator::{
         Outcome,
         error::Error,
         gather::Gathered,
+        mounts::Unmounted,
+        nudge::{self, Nudged},
         report::{self, report, two_digits},
         validate::Refusal,
     },
@@ -467,7 +471,10 @@ fn pods_with_an_older_configuration_are_waited_for_and_ones_that_refuse_it_are_n
             "True/Rejected",
         ),
     ] {
-        let gathered = with_answer(json!({"configuration": configuration}));
+        let gathered = after_nudges(
+            &newest,
+            with_answer(json!({"configuration": configuration})),
+        );
         let status = report(&town("{}"), &gathered, &applied("{}", SERVING), at(0));
         assert_eq!(
             said(&status, ConditionType::Ready),
@@ -484,6 +491,126 @@ fn pods_with_an_older_configuration_are_waited_for_and_ones_that_refuse_it_are_n
             degraded,
             "{configuration}"
         );
+    }
+}
+
+/// The same after so many nudges for a configuration that a pod which says why is believed to refuse it.
+fn after_nudges(wanted: &str, gathered: Gathered) -> Gathered {
+    let nudged = Nudged {
+        wanted: wanted.to_owned(),
+        times: nudge::PATIENCE + 1,
+    };
+    Gathered { nudged, ..gathered }
+}
+
+#[test]
+fn what_a_pod_complains_of_may_be_an_older_file_until_it_was_nudged_for_the_newest() {
+    let answer = json!({"configuration": {"hash": "old", "error": "line 3"}});
+    let gathered = after_nudges("the one that was refused", with_answer(answer));
+    let status = report(&town("{}"), &gathered, &applied("{}", SERVING), at(0));
+    assert_eq!(
+        said(&status, ConditionType::Ready),
+        "False/ConfigurationPropagating"
+    );
+    assert_eq!(said(&status, ConditionType::Degraded), "True/Rejected");
+}
+
+#[test]
+fn pods_that_go_or_should_not_be_are_not_counted_and_others_are_also_while_nothing_is_written() {
+    const LISTS: &str = "access: {write: {mode: Deny}}";
+    let hash = plan(LISTS, &settings()).allowlist.hash;
+    let serving = || with_answer(json!({"access": {"hash": hash}}));
+    let mut going = serving();
+    going.pods[0].metadata.deletion_timestamp = Some(Time(at(0)));
+    let counted = |spec: &str, gathered: Gathered| {
+        let status = report(&town(spec), &gathered, &applied(spec, SERVING), at(0));
+        status.allowlist.unwrap().applied
+    };
+    assert_eq!(counted(LISTS, serving()), "1/1");
+    assert_eq!(counted(LISTS, going.clone()), "0/1");
+    let stopped = format!("{LISTS}\noperation: Stopped");
+    assert_eq!(counted(&stopped, serving()), "0/0");
+
+    let mut relay = town(LISTS);
+    relay.status = Some(report(&relay, &serving(), &applied(LISTS, SERVING), at(0)));
+    let set = StatefulSet {
+        status: Some(yaml(SERVING)),
+        ..children(LISTS, &settings()).stateful_set
+    };
+    going.stateful_set = Some(set);
+    let paused = report(&relay, &going, &Outcome::Paused, at(5));
+    assert_eq!(paused.allowlist.unwrap().applied, "0/1");
+}
+
+#[test]
+fn only_other_lists_than_before_are_a_rotation() {
+    let hash = |spec| plan(spec, &settings()).allowlist.hash;
+    let (open, deny) = ("{}", "access: {write: {mode: Deny}}");
+    let after = |hash: String| {
+        let mut status = Status::default();
+        status.allowlist.get_or_insert_default().hash = hash;
+        status
+    };
+    for (before, spec, rotates) in [
+        (Some(after(hash(open))), deny, true),
+        (Some(after(hash(deny))), deny, false),
+        (Some(after(String::new())), deny, false),
+        (None, deny, false),
+    ] {
+        let plan = plan(spec, &settings());
+        assert_eq!(
+            report::rotates(before.as_ref(), &plan),
+            rotates,
+            "{before:?}"
+        );
+    }
+}
+
+#[test]
+fn what_a_pod_cannot_mount_is_named_with_its_field() {
+    const TLS: &str = "tls: {secretName: town-tls}";
+    for (object, key, starts, words) in [
+        (
+            "Secret town-tls",
+            None,
+            true,
+            "Secret town-tls, which spec.tls.secretName names, does not exist, so town-0 cannot start: create it",
+        ),
+        (
+            "Secret",
+            Some("tls.crt"),
+            true,
+            "Secret town-tls, which spec.tls.secretName names, has no tls.crt, so town-0 cannot start: add it",
+        ),
+        (
+            "Secret town-tls",
+            None,
+            false,
+            "Secret town-tls, which spec.tls.secretName names, does not exist, so town-0, which runs on, could not start again: create it",
+        ),
+        (
+            "ConfigMap other",
+            None,
+            true,
+            "ConfigMap other does not exist, so town-0 cannot start: create it",
+        ),
+    ] {
+        let lacking = Unmounted {
+            pod: "town-0".to_owned(),
+            object: object.to_owned(),
+            key: key.map(str::to_owned),
+            starts,
+        };
+        let gathered = Gathered {
+            unmounted: vec![lacking],
+            ..Gathered::default()
+        };
+        let status = report(&town(TLS), &gathered, &applied(TLS, SERVING), at(0));
+        assert_eq!(
+            said(&status, ConditionType::ConfigurationValid),
+            "False/MissingReference"
+        );
+        assert_eq!(message(&status, ConditionType::ConfigurationValid), words);
     }
 }
 

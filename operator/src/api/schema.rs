@@ -163,15 +163,24 @@ pub fn finish(crd: &impl serde::Serialize) -> Value {
 
 /// Rules about the object's name: they stand at the root, which is the derive's and not ours.
 const NAME_RULES: [(&str, &str); 2] = [
-    (
-        "size(self.metadata.name) <= 40",
-        "metadata.name must have at most 40 characters: names of pods and Services are made from it",
-    ),
-    (
-        "self.metadata.name.matches('^[a-z][a-z0-9-]*$')",
-        "metadata.name must start with a letter and have no dots: the Service gets this name",
-    ),
+    ("size(self.metadata.name) <= 40", SHORT),
+    ("self.metadata.name.matches('^[a-z][a-z0-9-]*$')", PLAIN),
 ];
+const SHORT: &str =
+    "metadata.name must have at most 40 characters: names of pods and Services are made from it";
+const PLAIN: &str =
+    "metadata.name must start with a letter and have no dots: the Service gets this name";
+
+/// The same rules for objects that were stored without them: the one that a name breaks.
+pub fn name_breaks(name: &str) -> Option<&'static str> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let starts = name.starts_with(|first: char| first.is_ascii_lowercase());
+    match name.len() {
+        41.. => Some(SHORT),
+        _ if starts && name.bytes().all(plain) => None,
+        _ => Some(PLAIN),
+    }
+}
 
 fn whole_numbers(value: &mut Value) {
     match value {
@@ -202,5 +211,21 @@ fn strip_value(value: &mut Value) {
         Value::Object(object) => strip(object),
         Value::Array(items) => items.iter_mut().for_each(strip_value),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_was_stored_without_the_rules_is_judged_by_the_same() {
+        for name in ["a", "town-7", &"a".repeat(40)] {
+            assert_eq!(name_breaks(name), None, "{name}");
+        }
+        assert_eq!(name_breaks(&"a".repeat(41)), Some(SHORT));
+        for name in ["", "7town", "-town", "a.b", "Town", "ä"] {
+            assert_eq!(name_breaks(name), Some(PLAIN), "{name}");
+        }
     }
 }

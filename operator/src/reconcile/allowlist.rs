@@ -1,10 +1,13 @@
 //! Sources of lists → one generation of modes and lists, or what is wrong with them. Pure. Nothing of a line is ever
 //! repeated in a message: people paste secret keys.
 
-use crate::api::{
-    access::{Access, Addresses, ConfigMapSource, Source},
-    shared::Texts,
-    status::Reason,
+use crate::{
+    api::{
+        access::{Access, Addresses, ConfigMapSource, Selector, Source},
+        shared::Texts,
+        status::Reason,
+    },
+    names,
 };
 use relay_config::{
     Cidr, Lists, access,
@@ -16,6 +19,10 @@ use std::collections::{BTreeMap, BTreeSet};
 const NAMED: usize = 3;
 /// Ranges of addresses that the relay's file may hold.
 const RANGES: usize = 10_000;
+/// ConfigMaps that one selector may select.
+pub const SELECTED: u32 = 100;
+/// The field of ranges of addresses, below `spec`.
+const ADDRESSES: &str = "addresses";
 
 /// The ConfigMaps that a resource's sources name or select, by name.
 pub type Maps = BTreeMap<String, Map>;
@@ -27,6 +34,24 @@ pub struct Map {
     pub labels: Texts,
     /// Its texts by key.
     pub values: BTreeMap<String, String>,
+    /// Its keys under `binaryData`, where kubectl puts what is not UTF-8.
+    pub binary: BTreeSet<String>,
+}
+
+/// What was read of the sources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// The ConfigMaps.
+    pub maps: Maps,
+    /// Selectors that select more than are read.
+    pub cut: Vec<Selector>,
+}
+
+impl From<Maps> for Sources {
+    fn from(maps: Maps) -> Self {
+        let cut = Vec::new();
+        Self { maps, cut }
+    }
 }
 
 /// Why the sources cannot be put into force.
@@ -58,16 +83,15 @@ pub struct Asked {
 
 impl Asked {
     /// What these sources come to.
-    pub fn of(access: &Access, ranges: &Addresses, maps: &Result<Maps, Rejected>) -> Self {
-        match maps {
-            Ok(maps) => Self {
-                lists: merge(access, maps),
-                addresses: addresses(ranges, maps),
-            },
-            Err(why) => Self {
-                lists: Err(why.clone()),
-                addresses: Err(why.clone()),
-            },
+    pub fn of(access: &Access, ranges: &Addresses, sources: &Sources) -> Self {
+        let (maps, cut) = (&sources.maps, &sources.cut);
+        let mut lists = parts(access).into_iter();
+        Self {
+            lists: lists
+                .try_for_each(|part| few_enough(part.from, part.field, cut))
+                .and_then(|()| merge(access, maps)),
+            addresses: few_enough(&ranges.from, ADDRESSES, cut)
+                .and_then(|()| addresses(ranges, maps)),
         }
     }
 
@@ -161,23 +185,23 @@ fn parts(access: &Access) -> Vec<Part<'_>> {
 /// All sources of all lists as one, or what is wrong: what is missing first, then bad lines, then what is empty though
 /// only the listed are allowed, then what is too large.
 pub fn merge(access: &Access, maps: &Maps) -> Result<Merged, Rejected> {
-    let (mut entries, mut used, mut bad) = (Vec::new(), BTreeSet::new(), Bad::default());
+    let (mut entries, mut used, mut lines) = (Vec::new(), BTreeSet::new(), Bad::default());
     for part in parts(access) {
         for (index, line) in part.pubkeys.iter().enumerate() {
             let name = || format!("spec.{}.pubkeys[{index}]", part.field);
-            let listed = bad.take(lists::line(line), name).flatten();
+            let listed = lines.take(lists::line(line), name).flatten();
             entries.extend(listed.map(|listed| entry(part.list, listed)));
         }
         for text in texts(part.from, part.field, maps)? {
             for (index, line) in text.text.lines().enumerate() {
                 let name = || format!("{}, line {}", text.name, index + 1);
-                let listed = bad.take(lists::line(line), name).flatten();
+                let listed = lines.take(lists::line(line), name).flatten();
                 entries.extend(listed.map(|listed| entry(part.list, listed)));
             }
         }
         used.extend(part.from.iter().flat_map(|source| named(source, maps)));
     }
-    bad.verdict("entries")?;
+    lines.verdict("entries")?;
     nobody_is_allowed(access, &entries)?;
     let inline = parts(access).iter().any(|part| !part.pubkeys.is_empty());
     let merged = Merged {
@@ -202,14 +226,11 @@ fn nobody_is_allowed(access: &Access, entries: &[Entry]) -> Result<(), Rejected>
         };
         let empty = || entries.iter().all(|entry| entry.list != part.list);
         if mode == access::Mode::Allow && empty() {
-            return Err(Rejected {
-                reason: Reason::BadKey,
-                message: format!(
-                    "spec.{} has mode Allow and an empty list, which would allow nobody: name somebody in {}",
-                    part.field,
-                    part.places().join(" or ")
-                ),
-            });
+            return bad(format!(
+                "spec.{} has mode Allow and an empty list, which would allow nobody: name somebody in {}",
+                part.field,
+                part.places().join(" or ")
+            ));
         }
     }
     Ok(())
@@ -223,21 +244,18 @@ fn too_large(lists: &Lists) -> Result<(), Rejected> {
         bytes[entry.key.shard()] += 67 + if entry.until.is_some() { 11 } else { 0 };
     }
     match bytes.iter().max() {
-        Some(largest) if *largest > SHARD_BYTES => Err(Rejected {
-            reason: Reason::BadKey,
-            message: format!(
-                "the lists have {} entries, too many for eight ConfigMaps (about 120000): take some out",
-                lists.entries().len()
-            ),
-        }),
+        Some(largest) if *largest > SHARD_BYTES => bad(format!(
+            "the lists of spec.access have {} entries, too many for eight ConfigMaps (about 120000): take some out",
+            lists.entries().len()
+        )),
         _ => Ok(()),
     }
 }
 
 /// The ranges of addresses of the spec and its sources, which hold ranges that may not connect.
 pub fn addresses(asked: &Addresses, maps: &Maps) -> Result<access::Addresses, Rejected> {
-    let (mut deny, mut bad) = (asked.deny.clone(), Bad::default());
-    for text in texts(&asked.from, "addresses", maps)? {
+    let (mut deny, mut lines) = (asked.deny.clone(), Bad::default());
+    for text in texts(&asked.from, ADDRESSES, maps)? {
         for (index, line) in text.text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or_default().trim();
             if line.is_empty() {
@@ -245,20 +263,17 @@ pub fn addresses(asked: &Addresses, maps: &Maps) -> Result<access::Addresses, Re
             }
             let name = || format!("{}, line {}", text.name, index + 1);
             let why = "not a range of addresses: write 203.0.113.0/24 or 2001:db8::/32";
-            deny.extend(bad.take(line.parse::<Cidr>().map_err(|_| why), name));
+            deny.extend(lines.take(line.parse::<Cidr>().map_err(|_| why), name));
         }
     }
-    bad.verdict("ranges")?;
+    lines.verdict("ranges")?;
     deny.sort();
     deny.dedup();
     if deny.len() > RANGES {
-        return Err(Rejected {
-            reason: Reason::BadKey,
-            message: format!(
-                "spec.addresses has {} ranges to deny, at most {RANGES} are possible: join neighbours",
-                deny.len()
-            ),
-        });
+        return bad(format!(
+            "spec.addresses has {} ranges to deny, at most {RANGES} are possible: join neighbours",
+            deny.len()
+        ));
     }
     Ok(access::Addresses {
         allow: asked.allow.clone(),
@@ -307,10 +322,7 @@ impl Bad {
                 self.count - NAMED
             ));
         }
-        Err(Rejected {
-            reason: Reason::BadKey,
-            message: named.join("; "),
-        })
+        bad(named.join("; "))
     }
 }
 
@@ -343,16 +355,7 @@ fn texts<'a>(from: &[Source], field: &str, maps: &'a Maps) -> Result<Vec<Text<'a
                 ));
             };
             let only = source.config_map.as_ref().and_then(key);
-            if let Some(key) = only.filter(|key| !map.values.contains_key(*key)) {
-                return missing(format!(
-                    "ConfigMap {name} has no key {key}, which spec.{field}.from names: add it"
-                ));
-            }
-            let wanted = map
-                .values
-                .iter()
-                .filter(|(key, _)| only.is_none_or(|only| only == key.as_str()));
-            texts.extend(wanted.map(|(key, text)| Text {
+            texts.extend(read(name, map, only, field)?.map(|(key, text)| Text {
                 name: format!("ConfigMap {name}, key {key}"),
                 text,
             }));
@@ -361,13 +364,56 @@ fn texts<'a>(from: &[Source], field: &str, maps: &'a Maps) -> Result<Vec<Text<'a
     Ok(texts)
 }
 
+/// The texts of a ConfigMap that count: all, or those under one key.
+fn read<'a>(
+    name: &str,
+    map: &'a Map,
+    only: Option<&str>,
+    field: &str,
+) -> Result<impl Iterator<Item = (&'a String, &'a String)>, Rejected> {
+    let counts = move |key: &str| only.is_none_or(|only| only == key);
+    if let Some(key) = map.binary.iter().find(|key| counts(key)) {
+        return bad(format!(
+            "ConfigMap {name}, key {key}: not UTF-8 text: save it as UTF-8, or name another key in spec.{field}.from"
+        ));
+    }
+    if let Some(key) = only.filter(|key| !map.values.contains_key(*key)) {
+        return missing(format!(
+            "ConfigMap {name} has no key {key}, which spec.{field}.from names: add it"
+        ));
+    }
+    let manager = map.labels.get(names::LABEL_MANAGED_BY);
+    if manager.is_some_and(|manager| manager == names::MANAGER) {
+        return bad(format!(
+            "ConfigMap {name}, which spec.{field}.from names, has the label {}, the mark of what the operator writes and of nothing else: take the label off",
+            names::managed()
+        ));
+    }
+    Ok(map.values.iter().filter(move |(key, _)| counts(key)))
+}
+
 fn key(source: &ConfigMapSource) -> Option<&str> {
     source.key.as_deref()
 }
 
+/// Each selector of these sources must select few enough.
+fn few_enough(from: &[Source], field: &str, cut: &[Selector]) -> Result<(), Rejected> {
+    let mut selectors = from.iter().filter_map(|source| source.selector.as_ref());
+    match selectors.find(|selector| cut.contains(selector)) {
+        None => Ok(()),
+        Some(selector) => bad(format!(
+            "the selector {} in spec.{field}.from selects more than {SELECTED} ConfigMaps: join some of them",
+            selector.text()
+        )),
+    }
+}
+
 fn missing<T>(message: String) -> Result<T, Rejected> {
-    Err(Rejected {
-        reason: Reason::MissingReference,
-        message,
-    })
+    let reason = Reason::MissingReference;
+    Err(Rejected { reason, message })
+}
+
+fn bad<T>(message: String) -> Result<T, Rejected> {
+    let reason = Reason::BadKey;
+    Err(Rejected { reason, message })
 }

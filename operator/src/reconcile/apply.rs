@@ -5,6 +5,8 @@ use super::{
     error::Error,
     gather::Gathered,
     inventory::{self, Found},
+    memory::Key,
+    shelf::Shard,
 };
 use crate::{
     build::{Applied, Children, Prepared},
@@ -23,12 +25,14 @@ use std::{collections::BTreeMap, fmt::Debug, marker::PhantomData};
 pub struct Writer<'a> {
     context: &'a Context,
     namespace: String,
+    key: &'a Key,
     wanted: Vec<(String, String)>,
 }
 
 /// Writes everything, in the order of the fields, then prunes.
 pub async fn apply(
     context: &Context,
+    key: &Key,
     children: Children<Prepared>,
     gathered: &Gathered,
 ) -> Result<Children<Applied>, Error> {
@@ -47,6 +51,7 @@ pub async fn apply(
     let mut write = Writer {
         context,
         namespace: stateful_set.namespace().unwrap_or_default(),
+        key,
         wanted: Vec::new(),
     };
     let applied = Children {
@@ -112,17 +117,20 @@ impl Writer<'_> {
     }
 
     async fn shard(&self, shard: ConfigMap, found: &[Found]) -> Result<ConfigMap, Error> {
-        let (name, object, content) = (shard.name_any(), owner(&shard), content(&shard));
-        let there = found
-            .iter()
-            .find(|there| there.kind == ConfigMap::kind(&()) && there.name == name);
+        let (name, content) = (shard.name_any(), content(&shard));
+        let holds = |there: &&Found| there.kind == ConfigMap::kind(&()) && there.name == name;
+        let version = found.iter().find(holds).map(|there| there.version.clone());
+        let of = |version| Shard {
+            content: content.clone(),
+            version,
+        };
         let shelf = &self.context.memory.shelf;
-        if there.is_some_and(|it| shelf.holds(&object, &name, (&content, &it.version))) {
+        if version.is_some_and(|version| shelf.holds(self.key, &name, &of(version))) {
             return Ok(shard);
         }
         let written = self.write(&shard).await?;
         let version = written.resource_version().unwrap_or_default();
-        shelf.put(&object, &name, (&content, version));
+        shelf.put(self.key, &name, of(version));
         Ok(written)
     }
 
@@ -163,13 +171,6 @@ impl Writer<'_> {
         }
         Ok(())
     }
-}
-
-/// The resource of a child, as the operator's memory calls it.
-fn owner(child: &ConfigMap) -> String {
-    let owner = child.metadata.owner_references.iter().flatten().next();
-    let (kind, name) = owner.map_or(("", ""), |it| (it.kind.as_str(), it.name.as_str()));
-    super::memory::called(kind, child.metadata.namespace.as_deref(), Some(name))
 }
 
 /// What tells a shard from others of its name: whose it is, and the generation in its first line.

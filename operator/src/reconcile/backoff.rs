@@ -1,12 +1,11 @@
 //! Delays after failures, per object: one that fails does not slow the others.
 
-use super::error::Class;
-use kube::runtime::utils;
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
+use super::{
+    error::Class,
+    memory::{ByResource, Key},
 };
+use kube::runtime::utils;
+use std::time::Duration;
 
 /// The longest delay of repeated failures.
 const LONGEST: Duration = Duration::from_secs(300);
@@ -14,33 +13,28 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// How often each object failed in a row. Bounded by the number of objects: success and deletion forget.
 #[derive(Debug, Default)]
 pub struct Backoff {
-    attempts: Mutex<HashMap<String, u32>>,
+    attempts: ByResource<u32>,
 }
 
 impl Backoff {
     /// One more failure of an object: how long to wait. `jitter` is between 0 and 1.
-    pub fn failed(&self, object: &str, class: Class, jitter: f64) -> Duration {
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = attempts.entry(object.to_owned()).or_insert(0);
-        let wait = delay(class, *count, jitter);
-        *count = count.saturating_add(1);
-        wait
+    pub fn failed(&self, object: &Key, class: Class, jitter: f64) -> Duration {
+        self.attempts.with(|attempts| {
+            let count = attempts.entry(object.clone()).or_insert(0);
+            let wait = delay(class, *count, jitter);
+            *count = count.saturating_add(1);
+            wait
+        })
     }
 
     /// Objects whose last visit failed.
     pub fn failing(&self) -> usize {
-        self.attempts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        self.attempts.with(|attempts| attempts.len())
     }
 
     /// An object succeeded or is gone.
-    pub fn forget(&self, object: &str) {
-        self.attempts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(object);
+    pub fn forget(&self, object: &Key) {
+        self.attempts.forget(object);
     }
 }
 
@@ -88,6 +82,7 @@ pub fn spread(base: Duration, share: f64, jitter: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::NostrRelay;
 
     #[test]
     fn transient_failures_double_up_to_five_minutes() {
@@ -128,9 +123,10 @@ mod tests {
     #[test]
     fn objects_do_not_share_their_delays_and_success_starts_over() {
         let backoff = Backoff::default();
-        let failed = |object: &str| backoff.failed(object, Class::Transient, 0.5).as_secs();
+        let key = |name| Key::named::<NostrRelay>(Some("here"), name);
+        let failed = |name| backoff.failed(&key(name), Class::Transient, 0.5).as_secs();
         assert_eq!((failed("a"), failed("a"), failed("b")), (1, 2, 1));
-        backoff.forget("a");
+        backoff.forget(&key("a"));
         assert_eq!((failed("a"), failed("b")), (1, 2));
     }
 }

@@ -6,6 +6,8 @@ mod degraded;
 mod ready;
 mod storage;
 
+pub(super) use configuration::refused;
+
 use super::{
     Outcome,
     gather::Gathered,

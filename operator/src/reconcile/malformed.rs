@@ -1,7 +1,7 @@
 //! Objects that passed the API server but cannot be read: an older definition let them in, or a newer one knows more.
 //! Their pods stay as they are; their status says what is wrong.
 
-use super::{Context, error::Error, judge::Judgement, publish, report};
+use super::{Context, error::Error, judge::Judgement, news::publish, report};
 use crate::{
     api::status::{ConditionType, Reason, Status},
     events,

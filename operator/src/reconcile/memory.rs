@@ -1,8 +1,15 @@
 //! All that the operator remembers about resources from visit to visit. Losing it costs a few requests and nothing else.
 
-use super::{backoff::Backoff, nudge::Nudges, shelf::Shelf, sources::Readers};
+use super::{backoff::Backoff, mounts::Looks, nudge::Nudges, shelf::Shelf, sources::Readers};
+use crate::kinds::Kind;
+use kube::core::ObjectMeta;
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
-/// What is remembered, by the resource's key.
+/// What is remembered.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// Delays of objects that fail.
@@ -13,20 +20,63 @@ pub struct Memory {
     pub readers: Readers,
     /// What the shards of lists hold.
     pub shelf: Shelf,
+    /// What running pods lacked when they were looked at.
+    pub looks: Looks,
 }
 
 impl Memory {
     /// A resource is gone.
-    pub fn forget(&self, object: &str) {
+    pub fn forget(&self, object: &Key) {
         self.backoff.forget(object);
         self.nudges.forget(object);
         self.readers.forget(object);
         self.shelf.forget(object);
+        self.looks.forget(object);
     }
 }
 
-/// What a resource is called here.
-pub fn called(kind: &str, namespace: Option<&str>, name: Option<&str>) -> String {
-    let (namespace, name) = (namespace.unwrap_or_default(), name.unwrap_or_default());
-    format!("{kind} {namespace}/{name}")
+/// What a resource is called in here and in log lines.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key(String);
+
+impl Key {
+    /// Of a resource.
+    pub fn of<K: Kind>(meta: &ObjectMeta) -> Self {
+        let name = meta.name.as_deref().unwrap_or_default();
+        Self::named::<K>(meta.namespace.as_deref(), name)
+    }
+
+    /// Of a resource that is known by its name.
+    pub fn named<K: Kind>(namespace: Option<&str>, name: &str) -> Self {
+        let namespace = namespace.unwrap_or_default();
+        Self(format!("{} {namespace}/{name}", K::kind(&())))
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Something about each resource, in the hands of one task at a time.
+#[derive(Debug)]
+pub struct ByResource<T>(Mutex<HashMap<Key, T>>);
+
+impl<T> Default for ByResource<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> ByResource<T> {
+    /// Looks at it or changes it. What a panic left is used on: nothing here is ever half done.
+    pub fn with<R>(&self, work: impl FnOnce(&mut HashMap<Key, T>) -> R) -> R {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A resource is gone, or there is nothing to remember.
+    pub fn forget(&self, object: &Key) -> Option<T> {
+        self.with(|all| all.remove(object))
+    }
 }

@@ -1,5 +1,12 @@
-//! The pipeline, one resource at a time: gather → validate → build → apply → report. gather, apply and the two writes at
-//! the end talk to the cluster, the rest is pure. Nothing here sleeps, polls or waits.
+//! The pipeline, one resource at a time: gather → validate → build → apply → report. gather, apply and the writes at the
+//! end talk to the cluster, the rest is pure. Nothing here sleeps, polls or waits. The files, by what they are for:
+//!
+//! - the steps: `gather`, `validate`, (`crate::build`), `apply`, `report`; `judge/` has a condition a file
+//! - what is there: `known` (from the watches), `inventory` (whose is it), `workload` (how pods fare), `mounts` (what they lack)
+//! - lists: `sources` (read), `allowlist` (merged), `last_good` (read back), `standing` (which of both), `shelf` (written)
+//! - after the writes: `nudge` (so that pods have them in a second), `news` (status and events)
+//! - failures: `error` (its class), `backoff` (how long), `malformed` (what cannot be read)
+//! - from visit to visit: `queue` (who waits), `schedule` (who is visited uncalled), `memory` (what is remembered)
 
 pub mod allowlist;
 pub mod apply;
@@ -13,8 +20,11 @@ pub mod last_good;
 mod malformed;
 pub mod memory;
 pub mod mounts;
+mod news;
 pub mod nudge;
+pub mod queue;
 pub mod report;
+mod schedule;
 pub mod shelf;
 pub mod sources;
 pub mod standing;
@@ -22,29 +32,28 @@ pub mod validate;
 pub mod workload;
 
 use crate::{
-    api::status::{Reason, Status},
     build::{self, Applied, Children, Plan},
-    events,
     kinds::Kind,
     metrics::Metrics,
     names,
     settings::Settings,
 };
-use backoff::spread;
 use error::{Class, Error};
 use gather::Gathered;
-use k8s_openapi::{api::core::v1::ObjectReference, jiff::Timestamp};
+use k8s_openapi::jiff::Timestamp;
 use known::Known;
 use kube::{
-    Api, Client, Resource, ResourceExt,
-    api::{Patch, PatchParams},
+    Client, Resource, ResourceExt,
     core::DeserializeGuard,
     runtime::{
         controller::{self, Action},
-        events::{Event, Recorder},
+        events::Recorder,
     },
 };
-use memory::Memory;
+use memory::{Key, Memory};
+use nudge::{Delivery, News};
+use queue::Queue;
+pub use schedule::after_failure;
 use std::{
     collections::BTreeMap,
     future::Future,
@@ -64,6 +73,8 @@ pub struct Context {
     pub recorder: Recorder,
     /// What is remembered from visit to visit.
     pub memory: Memory,
+    /// Who waits for a visit.
+    pub queue: Queue,
     /// What the watches have told, by namespace; under the empty name if all are watched at once.
     pub known: BTreeMap<String, Arc<Known>>,
     /// Counters.
@@ -75,6 +86,12 @@ impl Context {
     pub fn known(&self, namespace: &str) -> Option<&Known> {
         let known = self.known.get("").or_else(|| self.known.get(namespace));
         known.map(Arc::as_ref)
+    }
+
+    /// A resource is gone.
+    pub fn forget(&self, object: &Key) {
+        self.memory.forget(object);
+        self.queue.forget(object);
     }
 }
 
@@ -89,8 +106,6 @@ pub enum Outcome {
     Paused,
 }
 
-/// Without news an object is looked at again after this time: a safety net for lost watches.
-const STEADY: Duration = Duration::from_secs(600);
 /// How long the work of one visit may take; saying what came of it may take half as long again.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -112,7 +127,8 @@ pub async fn reconcile<K: Kind>(
     let failure = result.as_ref().err().map(Error::class);
     context.metrics.visited(K::APP, failure, started.elapsed());
     if result.is_ok() {
-        context.memory.backoff.forget(&key(object.as_ref()));
+        let key = Key::of::<K>(object.meta());
+        context.memory.backoff.forget(&key);
     }
     context.metrics.retrying(context.memory.backoff.failing());
     result
@@ -136,13 +152,13 @@ async fn visit<K: Kind>(object: &K, context: &Context) -> Result<Action, Error> 
     match in_time(PATIENCE, Box::pin(work(object, context))).await {
         Ok((gathered, outcome)) => {
             let status = report::report(object, &gathered, &outcome, Timestamp::now());
-            write_status(object, context, status).await?;
-            Ok(Action::requeue(next_visit(&gathered, &outcome)))
+            news::write(object, context, status).await?;
+            Ok(Action::requeue(schedule::next_visit(&gathered, &outcome)))
         }
         Err(error) => {
             let status = report::failed(object, &error, Timestamp::now());
             let written = match status {
-                Some(status) => write_status(object, context, status).await,
+                Some(status) => news::write(object, context, status).await,
                 None => Ok(()),
             };
             match written {
@@ -156,6 +172,7 @@ async fn visit<K: Kind>(object: &K, context: &Context) -> Result<Action, Error> 
 }
 
 async fn work<K: Kind>(object: &K, context: &Context) -> Result<(Gathered, Outcome), Error> {
+    let (key, began) = (Key::of::<K>(object.meta()), Instant::now());
     let gathered = Box::pin(gather::gather(context, object)).await?;
     if object
         .annotations()
@@ -168,151 +185,35 @@ async fn work<K: Kind>(object: &K, context: &Context) -> Result<(Gathered, Outco
         Ok(plan) => plan,
         Err(refusal) => return Ok((gathered, Outcome::Refused(refusal))),
     };
-    let began = Instant::now();
     let children = build::children(&plan);
-    let applied = Box::pin(apply::apply(context, children, &gathered)).await?;
-    Box::pin(deliver(context, &key_of(object), (&gathered, &plan), began)).await?;
+    let applied = Box::pin(apply::apply(context, &key, children, &gathered)).await?;
+    let delivery = Delivery {
+        key: &key,
+        gathered: &gathered,
+        plan: &plan,
+        news: News {
+            wanted: workload::wanted(&plan),
+            rotates: report::rotates(object.status(), &plan),
+            began,
+        },
+    };
+    Box::pin(delivery.send(context)).await;
     Ok((
         gathered,
         Outcome::Applied(Box::new(plan), Box::new(applied)),
     ))
 }
 
-/// Nudges the pods that have something else than what is written by now, or notes that none has.
-async fn deliver(
-    context: &Context,
-    object: &str,
-    (gathered, plan): (&Gathered, &Plan),
-    began: Instant,
-) -> Result<(), Error> {
-    let behind = workload::behind(gathered, plan);
-    if behind.is_empty() {
-        if let Some(took) = context.memory.nudges.arrived(object, Instant::now()) {
-            tracing::info!(object, ?took, "the pods have the newest configuration");
-            context.metrics.rotated(took);
-        }
-        return Ok(());
-    }
-    let wanted = &build::hash(&build::config_text(plan))[..12];
-    if context
-        .memory
-        .nudges
-        .due(object, wanted, (began, Instant::now()))
-    {
-        for pod in behind {
-            nudge::nudge(context, pod, wanted).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes the status if it says anything new, and tells the transitions.
-async fn write_status<K: Kind>(object: &K, context: &Context, status: Status) -> Result<(), Error> {
-    if report::same(object.status(), &status) {
-        return Ok(());
-    }
-    let name = object.name_any();
-    let api = Api::<K>::namespaced(
-        context.client.clone(),
-        &object.namespace().unwrap_or_default(),
-    );
-    let body = serde_json::json!({
-        "apiVersion": K::api_version(&()), "kind": K::kind(&()),
-        "metadata": {"name": name}, "status": status,
-    });
-    let force = PatchParams::apply(names::MANAGER).force();
-    api.patch_status(&name, &force, &Patch::Apply(&body))
-        .await
-        .map_err(Error::of(
-            "patch",
-            format!("{}/status {name}", K::plural(&())),
-        ))?;
-    let told = events::news(object.status(), &status);
-    publish(context, &told, &object.object_ref(&())).await;
-    Ok(())
-}
-
-/// Events are a courtesy: a visit does not fail for them.
-async fn publish(context: &Context, told: &[Event], about: &ObjectReference) {
-    for event in told {
-        if let Err(why) = context.recorder.publish(event, about).await {
-            tracing::warn!(name = about.name, %why, "an event could not be written");
-        }
-    }
-}
-
-/// What no watch would tell is looked at soon, everything else rarely.
-fn next_visit(gathered: &Gathered, outcome: &Outcome) -> Duration {
-    let soon = match outcome {
-        // Nobody tells us when somebody else's object goes.
-        Outcome::Refused(refusal) if refusal.reason == Reason::NameTaken => Duration::from_secs(10),
-        Outcome::Applied(plan, _) if !workload::behind(gathered, plan).is_empty() => {
-            match gathered.nudges {
-                0..=nudge::PATIENCE => Duration::from_millis(500),
-                _ => Duration::from_secs(5),
-            }
-        }
-        // Events about mounts are not watched.
-        _ if gathered.pods.iter().any(mounts::waits) => Duration::from_secs(5),
-        _ if gathered.class_missing => Duration::from_secs(30), // classes are not watched
-        _ if workload::has_silent_pods(gathered) => Duration::from_secs(60),
-        _ => STEADY,
-    };
-    spread(soon, 0.1, rand::random())
-}
-
-/// After a failure: by class, per object.
-pub fn after_failure<K: Kind>(
-    object: &DeserializeGuard<K>,
-    error: &Error,
-    context: &Context,
-) -> Action {
-    let key = key(object);
-    let wait = context
-        .memory
-        .backoff
-        .failed(&key, error.class(), rand::random());
-    context.metrics.retrying(context.memory.backoff.failing());
-    let wait = error.retry_after().map_or(wait, |asked| asked.max(wait));
-    if error.class() == Class::Conflict {
-        tracing::debug!(object = key, %error, ?wait, "again");
-    } else {
-        tracing::warn!(object = key, %error, ?wait, "a visit failed");
-    }
-    again(error, wait)
-}
-
-/// What the API server refuses stays refused until something changes.
-fn again(error: &Error, wait: Duration) -> Action {
-    match error.class() {
-        Class::Invalid => Action::await_change(),
-        _ => Action::requeue(wait),
-    }
-}
-
-/// Forgets all about an object that a controller looked for and did not find: it is deleted.
-pub fn forget_deleted<K: Kind, W: std::error::Error + 'static>(
+/// A controller looked for an object and did not find it: it is deleted.
+pub fn deleted<K: Kind, W: std::error::Error + 'static>(
     error: &controller::Error<Error, W>,
-    memory: &Memory,
-) {
-    if let controller::Error::ObjectNotFound(gone) = error {
-        memory.forget(&words::<K>(gone.namespace.as_deref(), Some(&gone.name)));
+) -> Option<Key> {
+    match error {
+        controller::Error::ObjectNotFound(gone) => {
+            Some(Key::named::<K>(gone.namespace.as_deref(), &gone.name))
+        }
+        _ => None,
     }
-}
-
-/// What an object is called in the operator's memory.
-pub fn key_of<K: Kind>(object: &K) -> String {
-    let meta = object.meta();
-    words::<K>(meta.namespace.as_deref(), meta.name.as_deref())
-}
-
-fn key<K: Kind>(object: &DeserializeGuard<K>) -> String {
-    let meta = object.meta();
-    words::<K>(meta.namespace.as_deref(), meta.name.as_deref())
-}
-
-fn words<K: Kind>(namespace: Option<&str>, name: Option<&str>) -> String {
-    memory::called(&K::kind(&()), namespace, name)
 }
 
 #[cfg(test)]
@@ -325,46 +226,14 @@ mod tests {
     fn a_deleted_object_s_delays_are_forgotten_and_its_neighbour_s_are_not() {
         let memory = Memory::default();
         let fails = |name: &str| {
-            let key = words::<NostrRelay>(Some("here"), Some(name));
+            let key = Key::named::<NostrRelay>(Some("here"), name);
             memory.backoff.failed(&key, Class::Transient, 0.5).as_secs()
         };
         assert_eq!((fails("town"), fails("town"), fails("city")), (1, 2, 1));
         let gone = ObjectRef::<NostrRelay>::new("town").within("here").erase();
         let error: controller::Error<Error, watcher::Error> =
             controller::Error::ObjectNotFound(Box::new(gone));
-        forget_deleted::<NostrRelay, _>(&error, &memory);
+        memory.forget(&deleted::<NostrRelay, _>(&error).unwrap());
         assert_eq!((fails("town"), fails("city")), (1, 2));
-    }
-
-    #[test]
-    fn a_missing_class_is_looked_for_every_half_minute() {
-        let missing = Gathered {
-            class_missing: true,
-            ..Gathered::default()
-        };
-        let seconds = next_visit(&missing, &Outcome::Paused).as_secs();
-        assert!((27..=33).contains(&seconds), "{seconds}");
-        let seconds = next_visit(&Gathered::default(), &Outcome::Paused).as_secs();
-        assert!(seconds > 500, "{seconds}");
-    }
-
-    #[test]
-    fn what_the_api_server_refuses_waits_for_a_change_and_what_passes_does_not() {
-        let answer = |code| {
-            let status = kube::core::Status {
-                code,
-                ..kube::core::Status::default()
-            };
-            Error::of("patch", "services town")(kube::Error::Api(Box::new(status)))
-        };
-        let wait = Duration::from_secs(7);
-        for (code, action) in [
-            (422, Action::await_change()),
-            (403, Action::requeue(wait)),
-            (503, Action::requeue(wait)),
-            (409, Action::requeue(wait)),
-        ] {
-            assert_eq!(again(&answer(code), wait), action, "{code}");
-        }
     }
 }

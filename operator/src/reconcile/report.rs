@@ -14,6 +14,7 @@ use crate::{
     kinds::Kind,
 };
 use k8s_openapi::{
+    api::core::v1::Pod,
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
 };
@@ -54,9 +55,35 @@ pub fn report<K: Kind>(
         )),
         allowlist: match outcome {
             Outcome::Applied(plan, _) => Some(allowlist(plan, gathered, old.allowlist, now)),
-            _ => old.allowlist,
+            // Nothing is written, and pods come and go all the same.
+            _ => old.allowlist.map(|old| AllowlistStatus {
+                applied: in_force(gathered, &old.hash, workload.wanted),
+                ..old
+            }),
         },
     }
+}
+
+/// Does a plan put other lists into force than the last visit did? The first ones are no rotation.
+pub fn rotates(old: Option<&Status>, plan: &Plan) -> bool {
+    let old = old.and_then(|old| old.allowlist.as_ref());
+    let before = old.map_or("", |old| old.hash.as_str());
+    let now = plan.allowlist.hash.as_str();
+    !before.is_empty() && !now.is_empty() && before != now
+}
+
+/// How many of the pods that should be serve with these lists in force: `1/1`.
+fn in_force(gathered: &Gathered, hash: &str, wanted: i32) -> String {
+    let has = |pod: &&Pod| {
+        let word = workload::word(gathered, &pod.name_any(), hash);
+        !hash.is_empty() && word == Word::InForce && workload::serves(pod)
+    };
+    let pods = gathered
+        .pods
+        .iter()
+        .filter(has)
+        .take(wanted.try_into().unwrap_or(0));
+    format!("{}/{wanted}", pods.count())
 }
 
 /// The lists that are in force or on their way. What the last good ones were is known from before.
@@ -67,13 +94,9 @@ fn allowlist(
     now: Timestamp,
 ) -> AllowlistStatus {
     let (old, new) = (old.unwrap_or_default(), &plan.allowlist);
-    let in_force = gathered.pods.iter().filter(|pod| {
-        let word = workload::word(gathered, &pod.name_any(), &new.hash);
-        !new.hash.is_empty() && word == Word::InForce && workload::is_ready(pod)
-    });
     let rotated = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
     AllowlistStatus {
-        applied: format!("{}/{}", in_force.count(), plan.replicas),
+        applied: in_force(gathered, &new.hash, plan.replicas),
         rotated_at: match (old.hash == new.hash, new.hash.is_empty()) {
             (true, _) => old.rotated_at,
             (false, true) => None,

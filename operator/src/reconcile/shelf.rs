@@ -2,66 +2,72 @@
 //! out only while the API server still has the very version that our last write made: whatever anybody changes is written
 //! again, and so is everything after a restart.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use super::memory::{ByResource, Key};
+use std::collections::HashMap;
 
 /// What was written, by resource and shard.
 #[derive(Debug, Default)]
 pub struct Shelf {
-    written: Mutex<HashMap<String, HashMap<String, Entry>>>,
+    written: ByResource<HashMap<String, Shard>>,
 }
 
 /// One shard as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
-    content: String,
-    version: String,
+pub struct Shard {
+    /// What tells its content from others.
+    pub content: String,
+    /// The version that the write made.
+    pub version: String,
 }
 
 impl Shelf {
-    /// Is this content what this version of the shard holds?
-    pub fn holds(&self, object: &str, shard: &str, (content, version): (&str, &str)) -> bool {
-        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = written.get(object).and_then(|shards| shards.get(shard));
-        entry.is_some_and(|it| it.content == content && it.version == version)
+    /// Is this how the shard of this name was written last?
+    pub fn holds(&self, object: &Key, name: &str, shard: &Shard) -> bool {
+        self.written.with(|written| {
+            let shards = written.get(object);
+            shards.and_then(|shards| shards.get(name)) == Some(shard)
+        })
     }
 
-    /// A write of this content made this version.
-    pub fn put(&self, object: &str, shard: &str, (content, version): (&str, String)) {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = Entry {
-            content: content.to_owned(),
-            version,
-        };
-        let shards = written.entry(object.to_owned()).or_default();
-        shards.insert(shard.to_owned(), entry);
+    /// The shard of this name was written.
+    pub fn put(&self, object: &Key, name: &str, shard: Shard) {
+        self.written.with(|written| {
+            let shards = written.entry(object.clone()).or_default();
+            shards.insert(name.to_owned(), shard);
+        });
     }
 
     /// A resource is gone.
-    pub fn forget(&self, object: &str) {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        written.remove(object);
+    pub fn forget(&self, object: &Key) {
+        self.written.forget(object);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::NostrRelay;
 
     #[test]
     fn only_the_version_that_our_own_write_made_holds_our_content() {
-        let shelf = Shelf::default();
-        assert!(!shelf.holds("town", "0", ("a", "1")), "after a restart");
-        shelf.put("town", "0", ("a", "1".to_owned()));
-        assert!(shelf.holds("town", "0", ("a", "1")));
-        for other in [("a", "2"), ("b", "1")] {
-            assert!(!shelf.holds("town", "0", other), "{other:?}");
+        let key = |name| Key::named::<NostrRelay>(Some("here"), name);
+        let shard = |content: &str, version: &str| Shard {
+            content: content.to_owned(),
+            version: version.to_owned(),
+        };
+        let (shelf, town) = (Shelf::default(), key("town"));
+        assert!(
+            !shelf.holds(&town, "0", &shard("a", "1")),
+            "after a restart"
+        );
+        shelf.put(&town, "0", shard("a", "1"));
+        assert!(shelf.holds(&town, "0", &shard("a", "1")));
+        for (content, version) in [("a", "2"), ("b", "1")] {
+            assert!(!shelf.holds(&town, "0", &shard(content, version)));
         }
-        assert!(!shelf.holds("town", "1", ("a", "1")));
-        assert!(!shelf.holds("city", "0", ("a", "1")));
-        shelf.forget("town");
-        assert!(!shelf.holds("town", "0", ("a", "1")));
+        assert!(!shelf.holds(&town, "1", &shard("a", "1")));
+        assert!(!shelf.holds(&key("city"), "0", &shard("a", "1")));
+        shelf.forget(&town);
+        assert!(!shelf.holds(&town, "0", &shard("a", "1")));
     }
 }

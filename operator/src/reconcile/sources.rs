@@ -3,53 +3,48 @@
 
 use super::{
     Context,
-    allowlist::{self, Map, Maps, Rejected},
+    allowlist::{self, Map, Maps, SELECTED, Sources},
     error::Error,
     last_good::Written,
+    memory::{ByResource, Key},
 };
-use crate::{
-    api::{access::Selector, status::Reason},
-    kinds::Kind,
-    names,
-};
+use crate::{api::access::Selector, kinds::Kind, names};
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, ResourceExt, api::ListParams, core::ObjectList};
 use relay_config::names::{CONFIG_FILE, shard};
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{Mutex, PoisonError},
-};
-
-/// ConfigMaps that one selector may select.
-const SELECTED: u32 = 100;
+use std::collections::BTreeSet;
 
 /// Which ConfigMaps each resource read at its last visit, by the resource's key.
 #[derive(Debug, Default)]
 pub struct Readers {
-    read: Mutex<HashMap<String, BTreeSet<String>>>,
+    read: ByResource<BTreeSet<String>>,
 }
 
 impl Readers {
-    fn remember(&self, object: &str, maps: &Maps) {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+    fn remember(&self, object: &Key, maps: &Maps) {
         if maps.is_empty() {
-            read.remove(object);
+            self.read.forget(object);
         } else {
-            read.insert(object.to_owned(), maps.keys().cloned().collect());
+            let names = maps.keys().cloned().collect();
+            self.read.with(|read| read.insert(object.clone(), names));
         }
     }
 
     /// Did this resource read this ConfigMap?
-    pub fn has_read(&self, object: &str, map: &str) -> bool {
-        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        read.get(object).is_some_and(|names| names.contains(map))
+    pub fn has_read(&self, object: &Key, map: &str) -> bool {
+        self.any(object, |read| read == map)
+    }
+
+    /// Did this resource read such a ConfigMap?
+    pub fn any(&self, object: &Key, is: impl Fn(&str) -> bool) -> bool {
+        let any = |names: &BTreeSet<String>| names.iter().any(|name| is(name));
+        self.read.with(|read| read.get(object).is_some_and(any))
     }
 
     /// A resource is gone.
-    pub fn forget(&self, object: &str) {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        read.remove(object);
+    pub fn forget(&self, object: &Key) {
+        self.read.forget(object);
     }
 }
 
@@ -69,7 +64,7 @@ pub fn concerns<K: Kind>(object: &K, map: &ConfigMapMeta) -> bool {
 pub type ConfigMapMeta = kube::core::PartialObjectMeta<ConfigMap>;
 
 /// Reads the ConfigMaps that a resource's lists come from.
-pub async fn read<K: Kind>(context: &Context, object: &K) -> Result<Result<Maps, Rejected>, Error> {
+pub async fn read<K: Kind>(context: &Context, object: &K) -> Result<Sources, Error> {
     let common = object.common();
     let sources = allowlist::sources(common.access, common.addresses);
     let mut wanted: BTreeSet<&str> = BTreeSet::new();
@@ -98,9 +93,9 @@ pub async fn read<K: Kind>(context: &Context, object: &K) -> Result<Result<Maps,
         try_join_all(wanted.into_iter().map(one)),
         try_join_all(selectors.iter().copied().map(all)),
     )?;
-    if let Some(all) = selected.iter().position(is_cut) {
-        return Ok(Err(too_many(selectors[all])));
-    }
+    let cut = selectors.iter().zip(&selected);
+    let cut = cut.filter(|(_, list)| is_cut(list));
+    let cut = cut.map(|(selector, _)| (*selector).clone()).collect();
     let theirs = |map: &ConfigMap| {
         let manager = map.labels().get(names::LABEL_MANAGED_BY);
         manager.is_none_or(|manager| manager != names::MANAGER)
@@ -108,26 +103,14 @@ pub async fn read<K: Kind>(context: &Context, object: &K) -> Result<Result<Maps,
     let selected = selected.into_iter().flat_map(|list| list.items);
     let maps = named.into_iter().flatten().chain(selected.filter(theirs));
     let maps: Maps = maps.map(texts).collect();
-    context
-        .memory
-        .readers
-        .remember(&super::key_of(object), &maps);
-    Ok(Ok(maps))
+    let key = Key::of::<K>(object.meta());
+    context.memory.readers.remember(&key, &maps);
+    Ok(Sources { maps, cut })
 }
 
 fn is_cut(list: &ObjectList<ConfigMap>) -> bool {
     let more = list.metadata.continue_.as_deref();
     more.is_some_and(|token| !token.is_empty())
-}
-
-fn too_many(selector: &Selector) -> Rejected {
-    Rejected {
-        reason: Reason::BadKey,
-        message: format!(
-            "the selector {} selects more than {SELECTED} ConfigMaps: join some of them",
-            selector.text()
-        ),
-    }
 }
 
 fn of(selector: &Selector) -> ListParams {
@@ -146,6 +129,12 @@ fn texts(map: ConfigMap) -> (String, Map) {
     let map = Map {
         labels: map.metadata.labels.unwrap_or_default(),
         values: map.data.unwrap_or_default(),
+        binary: map
+            .binary_data
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key)
+            .collect(),
     };
     (name, map)
 }

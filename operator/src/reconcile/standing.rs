@@ -2,7 +2,7 @@
 //! ones. Pure. Modes and lists go together: never one without the other.
 
 use super::{
-    allowlist::{self, Asked, Maps, Rejected},
+    allowlist::{self, Asked, Rejected, Sources},
     gather::Gathered,
     last_good::{self, Before},
 };
@@ -18,7 +18,7 @@ pub fn stand(
     gathered: &Gathered,
     remembered: &str,
 ) -> (access::Access, access::Addresses, Allowlist) {
-    let nothing_read = || Asked::of(common.access, common.addresses, &Ok(Maps::new()));
+    let nothing_read = || Asked::of(common.access, common.addresses, &Sources::default());
     let asked = gathered.asked.clone().unwrap_or_else(nothing_read);
     let mut rejected = Vec::new();
     let addresses = asked.addresses.unwrap_or_else(|why| {

@@ -3,6 +3,7 @@
 use super::{gather::Gathered, standing};
 use crate::{
     api::{
+        schema,
         shared::{Operation, PolicyMode, Resources},
         status::Reason,
     },
@@ -108,11 +109,9 @@ fn in_the_spec(error: ConfigError) -> String {
 
 fn identity<K: Kind>(object: &K) -> Result<Identity, Refusal> {
     let name = object.name_any();
-    if name.len() > 40 || name.contains('.') {
-        return refuse(
-            Reason::InvalidSpec,
-            format!("metadata.name {name:?} must have at most 40 characters and no dots"),
-        );
+    // Of a resource that was made under an older definition, perhaps without these rules.
+    if let Some(rule) = schema::name_breaks(&name) {
+        return refuse(Reason::InvalidSpec, format!("{rule}: it is {name:?}"));
     }
     let Some(mut owner) = object.controller_owner_ref(&()) else {
         return refuse(

@@ -50,6 +50,11 @@ pub fn is_ready(pod: &Pod) -> bool {
         .any(|condition| condition.status == "True")
 }
 
+/// Is a pod Ready, and not on its way out?
+pub fn serves(pod: &Pod) -> bool {
+    is_ready(pod) && pod.metadata.deletion_timestamp.is_none()
+}
+
 /// Does a ready pod say nothing about itself?
 pub fn has_silent_pods(gathered: &Gathered) -> bool {
     let silent = |pod: &Pod| is_ready(pod) && !gathered.answers.contains_key(&pod.name_any());
@@ -79,10 +84,16 @@ pub fn word<'a>(gathered: &'a Gathered, pod: &str, hash: &str) -> Word<'a> {
     }
 }
 
-/// Pods that run another configuration file than the newest, or other modes and lists. A pod that refuses the file is not
-/// waited for, and one that does not say is not doubted.
+/// The hash of the configuration file that pods should have.
+pub fn wanted(plan: &Plan) -> String {
+    hash(&config_text(plan))
+}
+
+/// Pods that run another configuration file than the newest, or other modes and lists. One that says why, nudge after nudge,
+/// refuses the file and is not waited for; what it says at first may be about an older file. One that does not say is not
+/// doubted.
 pub fn behind<'a>(gathered: &'a Gathered, plan: &Plan) -> Vec<&'a Pod> {
-    let wanted = hash(&config_text(plan));
+    let wanted = wanted(plan);
     let lists = &plan.allowlist.hash;
     let is_behind = |pod: &&Pod| {
         let name = pod.name_any();
@@ -90,11 +101,28 @@ pub fn behind<'a>(gathered: &'a Gathered, plan: &Plan) -> Vec<&'a Pod> {
             return false;
         };
         let have = &answer.configuration;
-        let file = !have.hash.is_empty() && have.hash != wanted && have.error.is_empty();
+        let file = !have.hash.is_empty() && have.hash != wanted;
+        if file && !have.error.is_empty() && gathered.nudged.enough(&wanted) {
+            return false;
+        }
         let others = || matches!(word(gathered, &name, lists), Word::Others(_));
         file || (!lists.is_empty() && others())
     };
     gathered.pods.iter().filter(is_behind).collect()
+}
+
+/// Does a pod that serves say that it runs the newest configuration, lists and all?
+pub fn has_arrived(gathered: &Gathered, plan: &Plan) -> bool {
+    let wanted = wanted(plan);
+    let lists = &plan.allowlist.hash;
+    let has = |pod: &Pod| {
+        let name = pod.name_any();
+        let answer = gathered.answers.get(&name);
+        let file = answer.is_some_and(|answer| answer.configuration.hash == wanted);
+        let rest = || lists.is_empty() || word(gathered, &name, lists) == Word::InForce;
+        file && rest()
+    };
+    gathered.pods.iter().any(|pod| serves(pod) && has(pod))
 }
 
 /// What keeps pods from serving, in words; empty when nothing is known.

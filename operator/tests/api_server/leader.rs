@@ -16,7 +16,7 @@ use nostr_fleet_operator::{
     admin::Health,
     leader::{Candidate, Lost, Seat, election::Terms},
     metrics::Metrics,
-    run,
+    run::Operator,
 };
 use serde_json::json;
 use std::{
@@ -294,13 +294,13 @@ async fn a_lease_that_was_given_to_another_ends_the_work_of_its_holder() {
 /// A whole operator that takes part, and how many writes it sent.
 async fn operator(space: &Space, name: &str) -> (CancellationToken, JoinHandle<bool>, Health) {
     let (stop, health) = (CancellationToken::new(), Health::default());
-    let parts = (space.settings(), Metrics::default(), health.clone());
-    let run = run::operate_as_leader(
-        operator_config().await,
-        seat(space, name),
-        parts,
-        stop.clone(),
-    );
+    let operator = Operator {
+        settings: space.settings(),
+        metrics: Metrics::default(),
+        health: health.clone(),
+    };
+    let config = operator_config().await;
+    let run = operator.lead(config, seat(space, name), stop.clone());
     let task = tokio::spawn(async move { run.await.is_ok() });
     (stop, task, health)
 }

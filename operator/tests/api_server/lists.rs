@@ -1,12 +1,15 @@
 //! Lists on a real API server: what a rotation writes, what is said about bad sources, and that they heal by themselves.
 
 use crate::{
+    broken::{Fault, broken_client, is_watch},
     server::{eventually, in_a_space},
     space::Space,
 };
+use http::Request;
 use kube::{
     ResourceExt,
-    api::{ListParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
+    client::Body,
 };
 use nostr_fleet_operator::{
     api::status::{AllowlistStatus, ConditionType},
@@ -14,7 +17,15 @@ use nostr_fleet_operator::{
 };
 use relay_config::{Config, Lists, lists::SHARDS, names as pod};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::watch;
 
 const ANNA: &str = "3bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
 const BEN: &str = "7bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
@@ -22,7 +33,7 @@ const RESIDENTS: &str =
     "{access: {write: {mode: Allow, from: [{configMap: {name: residents, key: list}}]}}}";
 
 impl Space {
-    async fn source(&self, name: &str, labels: &Value, text: &str) {
+    pub async fn source(&self, name: &str, labels: &Value, text: &str) {
         let map = json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": name, "labels": labels}, "data": {"list": text},
@@ -275,6 +286,57 @@ async fn labels_select_and_a_map_that_loses_its_label_leaves_the_lists() {
         eventually("the ban is lifted", || async { entries("city").await == Some(0) }).await;
         space.until_said(ConditionType::ConfigurationValid, "False/BadKey").await;
         assert_eq!(entries("town").await, Some(1));
+        operator.stop().await;
+    })
+    .await;
+}
+
+/// Is it the watch of the ConfigMaps that users write?
+fn is_watch_of_lists(request: &Request<Body>) -> bool {
+    let (path, query) = (request.uri().path(), request.uri().query());
+    let others = ["!%3D", "%21%3D", "!="];
+    is_watch(request)
+        && path.ends_with("/configmaps")
+        && query.is_some_and(|query| others.iter().any(|not| query.contains(not)))
+}
+
+#[tokio::test]
+async fn a_selected_map_that_goes_while_only_its_watch_is_broken_leaves_the_lists() {
+    in_a_space(|space| async move {
+        let (cut, cuts) = watch::channel(0);
+        let (away, old) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (is_away, is_old) = (away.clone(), old.clone());
+        let client = broken_client(move |request| {
+            if !is_watch_of_lists(request) {
+                Fault::None
+            } else if is_away.load(Ordering::SeqCst) {
+                Fault::Dropped
+            } else if is_old.swap(false, Ordering::SeqCst) {
+                Fault::Gone
+            } else {
+                Fault::WatchCut(cuts.clone())
+            }
+        });
+        let operator = Space::operator_as(client.await, space.settings());
+        let guests = json!({"town/list": "guests"});
+        space.source("anna", &guests, ANNA).await;
+        space.source("ben", &guests, BEN).await;
+        space.town("{access: {write: {mode: Allow, from: [{selector: {matchLabels: {town/list: guests}}}]}}}").await;
+        space.until_built().await;
+        space.until_entries(2).await;
+
+        away.store(true, Ordering::SeqCst);
+        cut.send_replace(1);
+        let maps = space.of("ConfigMap");
+        maps.delete("ben", &DeleteParams::default()).await.unwrap();
+        let before = operator.visits();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(operator.visits(), before, "nobody has told it");
+        // What it missed is compacted away: it lists anew, and a list does not tell what went.
+        old.store(true, Ordering::SeqCst);
+        away.store(false, Ordering::SeqCst);
+        space.until_entries(1).await;
+        assert!(!old.load(Ordering::SeqCst));
         operator.stop().await;
     })
     .await;

@@ -8,6 +8,7 @@ mod clock;
 #[path = "../common/mod.rs"]
 mod common;
 mod death;
+mod delivery;
 mod faults;
 mod fleet;
 mod leader;
@@ -15,6 +16,7 @@ mod lifecycle;
 mod lists;
 mod load;
 mod operator;
+mod pod;
 mod process;
 mod requests;
 mod rights;

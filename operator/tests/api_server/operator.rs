@@ -31,6 +31,18 @@ impl Operator {
         self.health.is_working()
     }
 
+    /// The value of a metric without labels, or with these.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = self.metrics.text();
+        let values = text.lines().filter_map(|line| {
+            let (have, value) = line
+                .strip_prefix("nostr_fleet_operator_")?
+                .rsplit_once(' ')?;
+            (have == name).then(|| value.parse::<f64>().unwrap())
+        });
+        values.sum()
+    }
+
     /// Visits so far.
     pub fn visits(&self) -> u64 {
         let text = self.metrics.text();
@@ -67,13 +79,12 @@ impl Space {
             Metrics::default(),
             Health::default(),
         );
-        let run = run::operate(
-            client,
+        let operator = run::Operator {
             settings,
-            metrics.clone(),
-            health.clone(),
-            stop.clone(),
-        );
+            metrics: metrics.clone(),
+            health: health.clone(),
+        };
+        let run = operator.operate(client, stop.clone());
         Operator {
             stop,
             task: tokio::spawn(run),

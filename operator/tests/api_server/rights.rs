@@ -4,14 +4,14 @@
 use crate::{
     broken::logged_client,
     operator::Operator,
+    pod::FakePod,
     requests::{Log, Request},
     server::{config, eventually, in_a_space},
     space::{LEASE, Space, cluster_role, leases_role},
-    status::serve,
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client,
     api::{DynamicObject, ListParams, PostParams},
 };
 use nostr_fleet_operator::{
@@ -26,7 +26,6 @@ use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// What the API server asks on the operator's behalf, where it has OwnerReferencesPermissionEnforcement: the right to block
@@ -179,33 +178,9 @@ async fn a_pod_that_lags(space: &Space, operator: &Operator) {
         operator.visits() > before
     })
     .await;
-    let address = format!(
-        "127.{}.{}.9",
-        1 + rand::random::<u8>() % 250,
-        rand::random::<u8>()
-    );
-    let listener = TcpListener::bind((address.as_str(), relay_config::names::PORT_OPS))
-        .await
-        .unwrap();
-    let answer = json!({
-        "version": "0.1.0-test", "role": "relay", "uptimeSeconds": 1, "ready": true, "draining": false,
-        "connections": 0, "subscriptions": 0, "configuration": {"hash": "an-older-one"}, "store": {},
-    });
-    let pod = tokio::spawn(serve(listener, answer.to_string()));
-    let status = json!({
-        "phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
-        "conditions": [{"type": "Ready", "status": "True"}, {"type": "ContainersReady", "status": "True"}],
-    });
-    space.pod_status("town-0", &status).await;
-    let nudged = || async {
-        let pod = space.get("Pod", "town-0").await;
-        pod.is_some_and(|pod| {
-            pod.annotations()
-                .contains_key(names::ANNOTATION_CONFIGURATION)
-        })
-    };
-    eventually("the pod is nudged", nudged).await;
-    pod.abort();
+    let older = json!({"configuration": {"hash": "an-older-one"}});
+    let _pod = FakePod::start(space, older).await;
+    space.until_nudged("").await;
 }
 
 /// An object with our labels that nobody asks for.

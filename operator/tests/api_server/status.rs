@@ -2,51 +2,21 @@
 
 use crate::{
     common::rules,
+    pod::FakePod,
     server::{eventually, in_a_space},
 };
 use kube::api::{DynamicObject, PostParams};
 use nostr_fleet_operator::api::status::ConditionType;
 use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-};
-
-/// Answers every request with this body, as a pod's ops port would.
-pub async fn serve(listener: TcpListener, body: String) {
-    loop {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let body = body.clone();
-        tokio::spawn(async move {
-            let mut request = [0; 4096];
-            let _ = stream.read(&mut request).await;
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-            let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
-        });
-    }
-}
 
 #[tokio::test]
 async fn the_status_says_what_the_pods_say() {
     in_a_space(|space| async move {
-        let address = format!("127.{}.{}.7", 1 + rand::random::<u8>() % 250, rand::random::<u8>());
-        let listener = TcpListener::bind((address.as_str(), relay_config::names::PORT_OPS)).await.unwrap();
-        let answer = json!({
-            "version": "0.1.0-test", "role": "relay", "uptimeSeconds": 1, "ready": true, "draining": false,
-            "connections": 0, "subscriptions": 0, "configuration": {},
-            "store": {"usedBytes": 3_u64 << 30, "capacityBytes": 10_u64 << 30, "quarantined": [{"file": "x.log", "lost": [[1, 2]]}]},
-        });
-        let pod = tokio::spawn(serve(listener, answer.to_string()));
         let operator = space.operator();
         space.town("{}").await;
         space.until_built().await;
-        eventually("the pod exists", || space.has("Pod", "town-0")).await;
-        space
-            .pod_status("town-0", &json!({
-                "phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
-                "conditions": [{"type": "Ready", "status": "True"}, {"type": "ContainersReady", "status": "True"}],
-            }))
-            .await;
+        let store = json!({"usedBytes": 3_u64 << 30, "capacityBytes": 10_u64 << 30, "quarantined": [{"file": "x.log", "lost": [[1, 2]]}]});
+        let _pod = FakePod::start(&space, json!({"store": store})).await;
         space.until_said(ConditionType::Ready, "True/Serving").await;
         eventually("the version is known", || async {
             space.status().await.version.as_deref() == Some("0.1.0-test")
@@ -62,7 +32,6 @@ async fn the_status_says_what_the_pods_say() {
             ["Serving", "Quarantined"].iter().all(|reason| told.iter().any(|event| event == reason))
         })
         .await;
-        pod.abort();
         operator.stop().await;
     })
     .await;

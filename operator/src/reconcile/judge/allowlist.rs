@@ -5,7 +5,7 @@ use crate::{
     api::status::{ConditionType, Reason},
     build::Plan,
     reconcile::{
-        Outcome, nudge,
+        Outcome,
         workload::{self, Word},
     },
 };
@@ -49,10 +49,14 @@ pub(super) fn allowlist_applied(facts: &Facts) -> Judgement {
             "every pod that serves has the wanted lists in force".to_owned(),
         ),
         Said::Silent(pod) => unknown(format!("{pod} does not say which lists it has")),
-        Said::Others(pod, why) if !why.is_empty() && facts.gathered.nudges > nudge::PATIENCE => no(
-            Reason::Rejected,
-            format!("{pod} keeps its last good lists: {why}"),
-        ),
+        Said::Others(pod, why)
+            if !why.is_empty() && facts.gathered.nudged.enough(&workload::wanted(plan)) =>
+        {
+            no(
+                Reason::Rejected,
+                format!("{pod} keeps its last good lists: {why}"),
+            )
+        }
         Said::Others(pod, _) => no(
             Reason::Propagating,
             format!("{pod} does not have the newest lists yet"),
@@ -64,7 +68,7 @@ pub(super) fn allowlist_applied(facts: &Facts) -> Judgement {
 fn said<'a>(facts: &'a Facts, plan: &Plan) -> Said<'a> {
     let mut said = Said::Nothing;
     let pods = facts.gathered.pods.iter();
-    for pod in pods.filter(|pod| workload::is_ready(pod)) {
+    for pod in pods.filter(|pod| workload::serves(pod)) {
         let pod = pod.name_any();
         match workload::word(facts.gathered, &pod, &plan.allowlist.hash) {
             Word::Others(why) => return Said::Others(pod, why),

@@ -54,7 +54,17 @@ pub(super) fn configuration_valid(facts: &Facts) -> Judgement {
 
 /// What a pod waits for, and which field names it.
 fn cannot_mount(missing: &Unmounted, outcome: &Outcome) -> String {
-    let Unmounted { pod, object, key } = missing;
+    let Unmounted {
+        pod,
+        object,
+        key,
+        starts,
+    } = missing;
+    let so = if *starts {
+        format!("so {pod} cannot start")
+    } else {
+        format!("so {pod}, which runs on, could not start again")
+    };
     let secret = match outcome {
         Outcome::Applied(plan, _) => plan.tls_secret.as_deref(),
         _ => None,
@@ -63,13 +73,13 @@ fn cannot_mount(missing: &Unmounted, outcome: &Outcome) -> String {
     let object = tls.map_or(object.clone(), |secret| format!("Secret {secret}"));
     let named = tls.map_or("", |_| ", which spec.tls.secretName names,");
     match key {
-        Some(key) => format!("{object}{named} has no {key}, so {pod} cannot start: add it"),
-        None => format!("{object}{named} does not exist, so {pod} cannot start: create it"),
+        Some(key) => format!("{object}{named} has no {key}, {so}: add it"),
+        None => format!("{object}{named} does not exist, {so}: create it"),
     }
 }
 
 /// The first pod that refuses its configuration file, and why.
-pub(super) fn refused(gathered: &Gathered) -> Option<(&String, &String)> {
+pub(in crate::reconcile) fn refused(gathered: &Gathered) -> Option<(&String, &String)> {
     let told = gathered
         .answers
         .iter()

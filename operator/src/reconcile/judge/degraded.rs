@@ -1,6 +1,6 @@
 //! Degraded: what is less than was asked for.
 
-use super::{Facts, Judgement, configuration::refused, with};
+use super::{Facts, Judgement, refused, with};
 use crate::{
     api::status::{ConditionType, Reason},
     reconcile::{report::two_digits, workload::Workload},

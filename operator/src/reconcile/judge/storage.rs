@@ -33,7 +33,9 @@ pub(super) fn storage_ready(facts: &Facts) -> Judgement {
             StorageReady,
             false,
             Reason::ClaimLost,
-            format!("claim {name} lost its volume"),
+            format!(
+                "claim {name} lost its volume: bring the volume back, or delete the claim and restore its events"
+            ),
         );
     }
     if let Some(name) = phase("Pending") {
@@ -41,7 +43,7 @@ pub(super) fn storage_ready(facts: &Facts) -> Judgement {
             StorageReady,
             false,
             Reason::ClaimPending,
-            format!("claim {name} waits for a volume"),
+            format!("claim {name} waits for a volume: kubectl describe pvc {name} says for what"),
         );
     }
     match phase("Bound") {
