@@ -4,7 +4,9 @@ use crate::{
     process::variable,
     server::{eventually, in_a_space},
     shut::{ANNA, BEN, beside, only, until_let_in},
+    space::{LEASE, Space},
 };
+use jiff::Timestamp;
 use nostr_fleet_operator::names;
 use serde_json::json;
 use std::{fs, path::Path, time::Duration};
@@ -26,6 +28,18 @@ fn library() -> String {
         "{path} is missing: apt-get install libfaketime, as `make test` does"
     );
     path
+}
+
+/// Waits until the operator renewed its lease by a clock that is so many seconds off.
+async fn until_jumped(space: &Space, seconds: i64) {
+    eventually(&format!("the clock is {seconds} s off"), || async {
+        let lease = space.get("Lease", LEASE).await.unwrap();
+        let said = lease.data["spec"]["renewTime"].as_str().unwrap();
+        let ahead = said.parse::<Timestamp>().unwrap() - Timestamp::now();
+        let ahead = ahead.total(jiff::Unit::Second).unwrap();
+        (ahead - seconds as f64).abs() < 120.0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -56,6 +70,7 @@ async fn a_clock_that_jumps_opens_no_door_replaces_no_pod_and_costs_no_lease() {
                 space.fleet(RELAYS, &only(key)).await;
                 let meddled = json!({"spec": {"selector": {names::LABEL_INSTANCE: "elsewhere"}}});
                 space.meddle("Service", "r00", &meddled).await;
+                until_jumped(&space, jump.parse().unwrap()).await;
                 until_let_in(&space, RELAYS, key).await;
                 eventually("what was meddled with is put back", || async {
                     let service = space.get("Service", "r00").await.unwrap();

@@ -8,18 +8,19 @@
 //! A *session* is an upgraded connection; beyond its limits an upgrade is answered 503 or 429. The limits are hot: they are
 //! judged when somebody comes, and nobody who is in is thrown out.
 //!
-//! IPv6 clients are counted by their /64, which is what one customer gets.
+//! IPv6 clients are counted by their /64 ([`network`]).
 
 use super::peer_addr;
 use crate::{
     metrics::{Limited, Metrics},
+    policy::network::network,
     telemetry::Seldom,
 };
 use arc_swap::ArcSwap;
 use relay_config::Hot;
 use std::{
     collections::{BTreeMap, HashMap},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio_util::sync::CancellationToken;
@@ -279,17 +280,6 @@ impl Drop for Admitted {
         counts.sessions -= 1;
         counts.leave(self.address, |count| count.sessions -= 1);
         self.gate.metrics.active_connections.dec();
-    }
-}
-
-/// What is counted as one address.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

@@ -13,8 +13,10 @@ pub enum Limited {
     Addresses,
     /// How connections come where proxies bring them.
     Proxy,
-    /// Subscriptions of one connection.
+    /// Subscriptions of one connection, and what their filters hold.
     Subscriptions,
+    /// What the filters of one address, or of all, hold.
+    Filters,
 }
 
 impl Limited {
@@ -27,6 +29,7 @@ impl Limited {
             Self::Addresses => "addresses",
             Self::Proxy => "proxy",
             Self::Subscriptions => "subscriptions",
+            Self::Filters => "filters",
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod limits;
 pub mod lists;
+pub mod network;
 pub mod place;
 pub mod pow;
 pub mod private;

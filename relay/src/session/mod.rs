@@ -3,7 +3,7 @@
 //! - [`run`] is the session's loop: [`Session::round`] says what happens in one turn of it
 //! - `turns` keeps the order of answers, `outbox` what waits to be written, `life` the one timer
 //! - `publish` is EVENT and AUTH with `judge` for a batch of them and `auth` for who is speaking, `subscribe` REQ and CLOSE
-//!   with `scan` for what is stored, `ask` COUNT
+//!   with `scan` for what is stored and `room` for what its filters may take, `ask` COUNT
 //! - `rights` says who may read and write, and makes all sessions ask again
 //! - `mailbox` is where other threads leave their results; [`shared`] is what all sessions share
 //! - `leave` says goodbye
@@ -20,6 +20,7 @@ mod outbox;
 mod publish;
 mod receive;
 mod rights;
+mod room;
 mod scan;
 pub mod shared;
 mod subscribe;
@@ -28,7 +29,7 @@ mod warmth;
 
 pub use shared::{Pace, Parts, Shared};
 
-use crate::{drain::DrainSignal, hub::Recipient, wire::reply};
+use crate::{drain::DrainSignal, hub::Recipient, policy::network::network, wire::reply};
 use ask::Asks;
 use bytes::Bytes;
 use futures::{Sink, SinkExt};
@@ -132,7 +133,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             socket,
             turns: Turns::default(),
             publisher: Publisher::default(),
-            subscriptions: Subscriptions::new(Arc::clone(&shared), Arc::clone(&mailbox)),
+            subscriptions: Subscriptions::new(
+                Arc::clone(&shared),
+                Arc::clone(&mailbox),
+                network(address),
+            ),
             asks: Asks::new(Arc::clone(&shared), Arc::clone(&mailbox)),
             outbox,
             life: Life::new(shared.pace, Instant::now()),

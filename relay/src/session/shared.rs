@@ -1,6 +1,6 @@
 //! What all sessions share.
 
-use super::{rights::Roll, warmth::Warmth};
+use super::{rights::Roll, room::Rooms, warmth::Warmth};
 use crate::{
     clock::Clock,
     hub::{Flow, Hub, flow},
@@ -44,6 +44,7 @@ pub struct Shared {
     pub(super) verifiers: Pool,
     pub(super) readers: Pool,
     pub(super) flow: Flow,
+    pub(super) rooms: Arc<Rooms>,
     pub(super) pace: Pace,
     pub(super) warmth: Warmth,
 }
@@ -101,6 +102,7 @@ impl Shared {
             verifiers: Pool::start("verify", cores)?,
             readers: Pool::start("read", cores)?,
             flow: flow::whole(),
+            rooms: Rooms::new(),
             pace,
             warmth: Warmth::default(),
         }))

@@ -11,6 +11,7 @@ mod open;
 use super::{
     mailbox::{Letter, Mailbox},
     outbox::Outbox,
+    room::{Full, Room},
     scan::{Missed, Scan, Source, State, UNREADABLE},
     shared::Shared,
 };
@@ -25,7 +26,7 @@ use crate::{
 };
 use open::{CatchingUp, Subscription};
 use relay_config::Limits;
-use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
+use std::{collections::VecDeque, mem, net::IpAddr, sync::Arc, time::Duration};
 
 /// All filters of a connection together hold at most this many times the values that one may hold: room for a client that
 /// asks for a few hundred authors in each of a hundred subscriptions.
@@ -45,6 +46,7 @@ pub(super) struct SlowReader;
 pub(super) struct Subscriptions {
     shared: Arc<Shared>,
     mailbox: Arc<Mailbox>,
+    address: IpAddr,
     open: Vec<Subscription>,
     /// Those with a slice to read, the one that waited longest first.
     waiting: VecDeque<Key>,
@@ -54,10 +56,12 @@ pub(super) struct Subscriptions {
 }
 
 impl Subscriptions {
-    pub(super) fn new(shared: Arc<Shared>, mailbox: Arc<Mailbox>) -> Self {
+    /// `address` is the one whose share they take.
+    pub(super) fn new(shared: Arc<Shared>, mailbox: Arc<Mailbox>, address: IpAddr) -> Self {
         Self {
             shared,
             mailbox,
+            address,
             open: Vec::new(),
             waiting: VecDeque::new(),
             running: 0,
@@ -89,9 +93,10 @@ impl Subscriptions {
         self.end(&id);
         let hot = self.shared.hot.load_full();
         let weight = filter::weight(&filters);
-        if let Err(verdict) = self.admit(&filters, weight, &hot.limits) {
-            return outbox.say(reply::closed(&id, &verdict));
-        }
+        let room = match self.admit(&filters, weight, &hot.limits) {
+            Ok(room) => room,
+            Err(verdict) => return outbox.say(reply::closed(&id, &verdict)),
+        };
         clamp(&mut filters, hot.limits.limit.get());
         let filters: Arc<[Filter]> = filters.into();
         let recipient = Arc::clone(&self.mailbox.recipient);
@@ -103,7 +108,7 @@ impl Subscriptions {
             key,
             id,
             filters,
-            weight,
+            room,
             after: Committed::NONE,
             catching_up: None,
         };
@@ -129,7 +134,7 @@ impl Subscriptions {
     }
 
     /// Filters live as long as their subscription: all of them together are bounded too.
-    fn admit(&self, filters: &[Filter], weight: usize, limits: &Limits) -> Result<(), Verdict> {
+    fn admit(&self, filters: &[Filter], weight: usize, limits: &Limits) -> Result<Room, Verdict> {
         let most = VALUES * limits.filter_values.len();
         if self.weight + weight > most {
             self.shared.metrics.limited(Limited::Subscriptions);
@@ -145,7 +150,28 @@ impl Subscriptions {
             )));
         }
         let keys = self.mailbox.recipient.keys();
-        self.shared.may_ask(filters, &keys)
+        self.shared.may_ask(filters, &keys)?;
+        self.take_room(weight, limits)
+    }
+
+    /// Room beside all that is open on other connections.
+    fn take_room(&self, weight: usize, limits: &Limits) -> Result<Room, Verdict> {
+        let connections = (
+            limits.connections_per_address.len(),
+            limits.connections.len(),
+        );
+        let room = self.shared.rooms.take(self.address, weight, connections);
+        room.map_err(|full| {
+            self.shared.metrics.limited(Limited::Filters);
+            Verdict::rate_limited(match full {
+                Full::Process => {
+                    "the relay holds as many filters as it can, come back later".to_owned()
+                }
+                Full::Address(most) => format!(
+                    "the filters of all subscriptions from your address hold at most {most} values, close one first"
+                ),
+            })
+        })
     }
 
     /// Ends a subscription, if it is open.
@@ -166,7 +192,7 @@ impl Subscriptions {
 
     fn remove(&mut self, at: usize) -> Subscription {
         let subscription = self.open.remove(at);
-        self.weight -= subscription.weight;
+        self.weight -= subscription.room.weight();
         self.leave(subscription.key);
         subscription
     }

@@ -118,9 +118,13 @@ impl Filter {
     }
 }
 
-/// What filters cost together, wherever something bounds them: each is one, and each of its values one more.
+/// What a filter costs beside its values.
+const FILTER: usize = 4;
+
+/// What filters cost together, in memory and in the hub's time, wherever something bounds them: each its values, and four more.
 pub fn weight(filters: &[Filter]) -> usize {
-    filters.iter().map(|filter| 1 + filter.value_count()).sum()
+    let weight = |filter: &Filter| FILTER + filter.value_count();
+    filters.iter().map(weight).sum()
 }
 
 fn holds<T: Ord>(list: Option<&Vec<T>>, value: &T) -> bool {

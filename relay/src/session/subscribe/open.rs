@@ -2,7 +2,7 @@
 
 use crate::{
     hub::{Delivery, Key},
-    session::{outbox::Outbox, scan::Scan},
+    session::{outbox::Outbox, room::Room, scan::Scan},
     store::Committed,
     wire::{Filter, SubscriptionId},
 };
@@ -16,7 +16,7 @@ pub(in crate::session) struct Subscription {
     pub(in crate::session) key: Key,
     pub(in crate::session) id: SubscriptionId,
     pub(super) filters: Arc<[Filter]>,
-    pub(super) weight: usize,
+    pub(super) room: Room,
     /// Everything up to here was sent, or did not match.
     pub(super) after: Committed,
     /// `None`: live.

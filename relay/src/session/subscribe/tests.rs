@@ -12,6 +12,8 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 
+const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
 fn filters(texts: &[&str]) -> Vec<Filter> {
     texts
         .iter()
@@ -60,7 +62,7 @@ fn subscriptions(dir: &std::path::Path, events: u64) -> (Subscriptions, Arc<Mail
         metrics: Arc::new(Metrics::new()),
     });
     let mailbox = Mailbox::new(Arc::new(Recipient::new(Arc::new(Relay))));
-    let mut open = Subscriptions::new(shared.unwrap(), Arc::clone(&mailbox));
+    let mut open = Subscriptions::new(shared.unwrap(), Arc::clone(&mailbox), CLIENT);
     let live = filters(&[r#"{"limit":0}"#]);
     open.begin(SubscriptionId::new("s"), live, &mut Outbox::default());
     let ticket = |token: u64| Ticket {
@@ -186,4 +188,35 @@ fn a_reader_that_was_flooded_and_does_not_read_is_let_go() {
     });
     let taken = lost(&subscriptions, Some(1));
     assert_eq!(subscriptions.deliver(taken, &mut outbox), Err(SlowReader));
+}
+
+/// What a client hears who begins a subscription.
+fn begin(open: &mut Subscriptions, id: &str) -> String {
+    let mut outbox = Outbox::default();
+    let live = filters(&[r#"{"limit":0}"#]);
+    open.begin(SubscriptionId::new(id), live, &mut outbox);
+    let (heard, _) = outbox.next(open).expect("an answer");
+    heard.into_text().unwrap().to_string()
+}
+
+#[test]
+fn whose_address_has_its_share_of_filters_opens_no_more_until_some_are_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut open, _) = subscriptions(dir.path(), 0);
+    let rooms = Arc::clone(&open.shared.rooms);
+    let Err(Full::Address(most)) = rooms.take(CLIENT, 1 << 40, (1, 100)) else {
+        panic!("nobody has so much");
+    };
+    let elsewhere = rooms.take(CLIENT, most - rooms.in_use(), (1, 100)).unwrap();
+    let heard = begin(&mut open, "more");
+    assert!(
+        heard.starts_with(
+            r#"["CLOSED","more","rate-limited: the filters of all subscriptions from your address"#
+        ),
+        "{heard}"
+    );
+    drop(elsewhere);
+    assert!(begin(&mut open, "more").starts_with(r#"["EOSE","more""#));
+    drop(open);
+    assert_eq!(rooms.in_use(), 0, "what is closed takes no room");
 }

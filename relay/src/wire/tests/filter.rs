@@ -54,7 +54,7 @@ fn each_field_is_read_sorted_and_without_repetition() {
         (Some(1), Some(2), Some(3))
     );
     assert_eq!(filter.value_count(), 8);
-    assert_eq!(weight(&[filter, Filter::default()]), 10);
+    assert_eq!(weight(&[filter, Filter::default()]), 16);
 }
 
 #[test]
