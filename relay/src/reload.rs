@@ -11,11 +11,11 @@ use crate::{
     mark::{INTERVAL, Mark, Watched},
     metrics::{Metrics, Reloaded},
     telemetry::LevelHandle,
-    wire::id::push_hex,
 };
 use arc_swap::ArcSwap;
-use relay_config::{Cold, Config, ConfigError, Hot, status::ConfigurationStatus};
-use sha2::{Digest, Sha256};
+use relay_config::{
+    Cold, Config, ConfigError, Hot, hash::sha256_hex, status::ConfigurationStatus,
+};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -86,8 +86,7 @@ pub fn read(path: &Path) -> Result<Loaded, LoadError> {
         path: name(),
         source,
     })?;
-    let mut hash = String::new();
-    push_hex(&mut hash, &Sha256::digest(text.as_bytes()));
+    let hash = sha256_hex(text.as_bytes());
     Ok(Loaded { config, hash })
 }
 

@@ -3,8 +3,7 @@
 use super::Plan;
 use crate::names;
 use k8s_openapi::api::core::v1::ConfigMap;
-use sha2::{Digest, Sha256};
-use std::fmt::Write;
+use relay_config::hash::sha256_hex;
 
 /// The file's text.
 pub fn config_text(plan: &Plan) -> String {
@@ -26,12 +25,7 @@ pub fn config_map(plan: &Plan) -> ConfigMap {
     }
 }
 
-/// SHA-256 in hex.
+/// What a pod's `/status` says of a file with this text.
 pub fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    sha256_hex(text.as_bytes())
 }

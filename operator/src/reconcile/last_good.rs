@@ -30,19 +30,6 @@ pub enum Before {
 pub fn lists(written: &Written, asked: Modes, remembered: &str) -> Before {
     let known = written.config.as_deref().map(Config::read);
     let access = known.and_then(Result::ok).map(|config| config.hot.access);
-    let with_modes = |modes: Modes, generation: &str| access::Access {
-        read: access::Read {
-            mode: modes.read,
-            ..access::Read::default()
-        },
-        write: access::Write {
-            mode: modes.write,
-            by: modes.by,
-            ..access::Write::default()
-        },
-        generation: Some(generation.to_owned()),
-        ..access::Access::default()
-    };
     let whole = |access: &access::Access| Lists::whole(access, &written.shards).ok();
     match &access {
         Some(access) if access.generation.is_some() => {
@@ -61,7 +48,7 @@ pub fn lists(written: &Written, asked: Modes, remembered: &str) -> Before {
     if remembered.is_empty() {
         return Before::Nothing;
     }
-    if let Some(lists) = whole(&with_modes(asked, remembered)) {
+    if let Some(lists) = whole(&asked.access(Some(remembered.to_owned()))) {
         return Before::Whole(lists);
     }
     let named = access.filter(|access| access.generation.as_deref() == Some(remembered));

@@ -39,18 +39,8 @@ pub fn stand(
     allowlist.rejected = rejected;
     allowlist.serves_nobody = shut || allowlist.hash.is_empty();
     let access = access::Access {
-        read: access::Read {
-            mode: modes.read,
-            ..access::Read::default()
-        },
-        write: access::Write {
-            mode: modes.write,
-            by: modes.by,
-            ..access::Write::default()
-        },
         kinds: common.access.kinds.clone(),
-        generation,
-        ..access::Access::default()
+        ..modes.access(generation)
     };
     (access, addresses, allowlist)
 }

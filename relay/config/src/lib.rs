@@ -5,6 +5,7 @@
 //! - [`limits`], [`info`]: the two large hot sections; with feature `schema` they are also the CRD's
 //! - [`access`], [`lists`]: who may read and write; how lists of keys are written, hashed and cut into shards
 //! - [`value`], [`range`]: checked values: durations, sizes, bounded numbers; ranges of kinds and of addresses
+//! - [`hash`]: SHA-256 and hex, as files and lists are named by both sides
 //! - [`status`]: what `GET /status` on the ops port answers
 //! - [`names`]: ports, paths and file names that both sides must spell alike
 //!
@@ -12,6 +13,7 @@
 
 pub mod access;
 pub mod file;
+pub mod hash;
 pub mod info;
 pub mod limits;
 mod lines;

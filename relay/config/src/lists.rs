@@ -14,7 +14,10 @@ pub use day::Day;
 pub use key::Key;
 pub use line::{LineError, Listed, line};
 
-use crate::access::{Access, Mode, WriteBy};
+use crate::{
+    access::{self, Access, Mode, WriteBy},
+    hash::push_hex,
+};
 use sha2::{Digest, Sha256};
 use std::{fmt::Write as _, str::FromStr};
 
@@ -107,6 +110,23 @@ impl Modes {
             read: access.read.mode,
             write: access.write.mode,
             by: access.write.by,
+        }
+    }
+
+    /// The section of a configuration that says the same, its lists in the eight files of this generation.
+    pub fn access(self, generation: Option<String>) -> Access {
+        Access {
+            read: access::Read {
+                mode: self.read,
+                ..access::Read::default()
+            },
+            write: access::Write {
+                mode: self.write,
+                by: self.by,
+                ..access::Write::default()
+            },
+            generation,
+            ..Access::default()
         }
     }
 }
@@ -261,7 +281,7 @@ fn hash(modes: Modes, entries: &[Entry]) -> String {
     }
     hash.update(&lines);
     let mut hex = String::with_capacity(64);
-    Key(hash.finalize().into()).push_hex(&mut hex);
+    push_hex(&mut hex, &hash.finalize());
     hex
 }
 

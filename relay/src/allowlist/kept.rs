@@ -94,14 +94,7 @@ impl Kept {
 }
 
 fn write(lists: &Lists, generation: &str) -> String {
-    let modes = lists.modes();
-    let mut access = Access {
-        generation: Some(generation.to_owned()),
-        ..Access::default()
-    };
-    access.read.mode = modes.read;
-    access.write.mode = modes.write;
-    access.write.by = modes.by;
+    let access = lists.modes().access(Some(generation.to_owned()));
     let mut text = serde_json::to_string(&access).expect("modes are plain data");
     text.push('\n');
     for entry in lists.entries() {

@@ -1,5 +1,7 @@
 //! Event ids and public keys: 32 bytes, written as 64 lower-case hex characters (NIP-01).
 
+use relay_config::hash::DIGITS;
+pub(crate) use relay_config::hash::{hex_32, push_hex};
 use std::fmt;
 
 /// An event's id: the SHA-256 of its canonical form (NIP-01).
@@ -68,7 +70,6 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
 const NO_DIGIT: u8 = 0xff;
 
 /// The value of each lower-case hex digit; every other byte is [`NO_DIGIT`].
@@ -101,24 +102,6 @@ pub(crate) fn decode<const N: usize>(hex: &str) -> Option<[u8; N]> {
 /// Whether `value` is 64 lower-case hex characters, the form of an id or key in a tag.
 pub(crate) fn is_hex_32(value: &str) -> bool {
     value.len() == 64 && value.bytes().all(|b| VALUES[usize::from(b)] != NO_DIGIT)
-}
-
-/// 32 bytes as lower-case hex, the form in which ids and keys are hashed.
-pub(crate) fn hex_32(bytes: &[u8; 32]) -> [u8; 64] {
-    let mut hex = [0; 64];
-    for (pair, byte) in hex.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
-    }
-    hex
-}
-
-/// Appends `bytes` as lower-case hex.
-pub(crate) fn push_hex(out: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
 }
 
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8; 32]) -> fmt::Result {

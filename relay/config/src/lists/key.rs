@@ -1,10 +1,9 @@
 //! A public key, as it stands in a list. Lists of 100,000 of them are read, written and hashed whenever one changes: by
 //! tables, and without a look at the curve.
 
+use crate::hash::{self, DIGITS};
 use nostr::key::PublicKey;
 use std::fmt;
-
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// The value of each lower-case hex digit; of every other byte, none that a digit has.
 const VALUES: [u8; 256] = {
@@ -50,12 +49,7 @@ impl Key {
 
     /// Appends 64 lower-case hex characters.
     pub(super) fn push_hex(&self, text: &mut String) {
-        let mut hex = [0; 64];
-        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
-        }
-        text.push_str(str::from_utf8(&hex).expect("digits are ASCII"));
+        hash::push_hex(text, &self.0);
     }
 }
 

@@ -87,6 +87,22 @@ fn a_day_begins_at_midnight_utc() {
 }
 
 #[test]
+fn modes_are_read_back_from_the_section_that_says_them() {
+    for mode in [Mode::Open, Mode::Allow, Mode::Deny] {
+        for by in [WriteBy::Author, WriteBy::Session, WriteBy::Either] {
+            let modes = Modes {
+                read: mode,
+                write: Mode::Deny,
+                by,
+            };
+            let access = modes.access(Some("a1".to_owned()));
+            assert_eq!(Modes::of(&access), modes);
+            assert_eq!(access.generation.as_deref(), Some("a1"));
+        }
+    }
+}
+
+#[test]
 fn what_is_sharded_is_read_back_whole() {
     let lists = lists();
     let access = Access {

@@ -1,14 +1,16 @@
 //! The two files of a `kubernetes.io/tls` Secret, read whole and proved to fit together.
 
-use crate::{mark::MOUNT_LINK, wire::id::push_hex};
-use relay_config::names::{TLS_CERTIFICATE, TLS_KEY};
+use crate::mark::MOUNT_LINK;
+use relay_config::{
+    hash::sha256_hex,
+    names::{TLS_CERTIFICATE, TLS_KEY},
+};
 use rustls::{
     Error, InconsistentKeys,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::CertifiedKey,
 };
-use sha2::{Digest, Sha256};
 use std::{
     fs::{self, File},
     io::{self, Read},
@@ -69,8 +71,7 @@ impl Pair {
         let chain = chain
             .filter(|chain| !chain.is_empty())
             .ok_or(TlsError::NoCertificate(certificate))?;
-        let mut fingerprint = String::new();
-        push_hex(&mut fingerprint, &Sha256::digest(&chain[0]));
+        let fingerprint = sha256_hex(&chain[0]);
         let secret = PrivateKeyDer::from_pem_slice(&text(&state.join(TLS_KEY), &key)?);
         let secret = secret.map_err(|_| TlsError::NoKey(key.clone()))?;
         let certified = CertifiedKey::from_der(chain, secret, &ring::default_provider());
