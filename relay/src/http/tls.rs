@@ -73,12 +73,14 @@ impl Certificate {
     /// Follows the files for ever.
     pub async fn watch(self: Arc<Self>) {
         let mut watch = Watch::new(self);
-        watch.certificate.take(); // it may have changed between the first reading and the first mark
+        watch.take().await; // it may have changed between the first reading and the first mark
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            watch.look();
+            if watch.is_due() {
+                watch.take().await;
+            }
         }
     }
 
@@ -139,9 +141,15 @@ impl Watch {
         Self { certificate, files }
     }
 
-    fn look(&mut self) {
-        if self.files.look(marks(&self.certificate.directory)) {
-            self.certificate.take();
+    fn is_due(&mut self) -> bool {
+        self.files.look(marks(&self.certificate.directory))
+    }
+
+    /// Reads and checks the pair on a thread where it may block.
+    async fn take(&self) {
+        let certificate = Arc::clone(&self.certificate);
+        if let Err(error) = tokio::task::spawn_blocking(move || certificate.take()).await {
+            tracing::error!(%error, "the certificate's files were not read");
         }
     }
 }
