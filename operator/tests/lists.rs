@@ -26,8 +26,9 @@ use nostr_fleet_operator::{
 };
 use proptest::prelude::*;
 use relay_config::{
-    Config, Lists,
-    lists::{Entry, List, SHARDS},
+    Auth, Config, Hot, Lists,
+    access::Required,
+    lists::{Entry, List, SHARDS, Terms},
     names::CONFIG_FILE,
 };
 use std::{collections::BTreeMap, marker::PhantomData};
@@ -58,7 +59,13 @@ fn maps(text: &str) -> Maps {
 }
 
 fn merge(spec: &str, sources: &str) -> Result<Merged, Rejected> {
-    allowlist::merge(&access(spec), &maps(sources))
+    merged(spec, &maps(sources))
+}
+
+fn merged(spec: &str, maps: &Maps) -> Result<Merged, Rejected> {
+    let access = access(spec);
+    let terms = allowlist::modes(&access).into();
+    allowlist::merge(&access, terms, maps)
 }
 
 fn listed(merged: &Merged) -> Vec<String> {
@@ -188,7 +195,7 @@ fn a_file_that_is_not_utf_8_is_refused_by_name_and_lifts_no_ban() {
             format!("{{banned: {{from: [{source}]}}}}"),
         ] {
             let maps = sources(&format!("list: '{ANNA}'"));
-            let why = allowlist::merge(&access(&spec), &maps).unwrap_err();
+            let why = merged(&spec, &maps).unwrap_err();
             assert_eq!(why.reason, Reason::BadKey, "{spec}");
             let words = "ConfigMap unwelcome, key list.txt: not UTF-8 text: save it as UTF-8";
             assert!(why.message.starts_with(words), "{}", why.message);
@@ -202,22 +209,21 @@ fn a_file_that_is_not_utf_8_is_refused_by_name_and_lifts_no_ban() {
         "{read: {mode: Open, from: [{configMap: {name: unwelcome}}]}}",
     ] {
         let maps = sources(&format!("list: '{ANNA}'"));
-        assert!(allowlist::merge(&access(spec), &maps).is_ok(), "{spec}");
+        assert!(merged(spec, &maps).is_ok(), "{spec}");
     }
 }
 
 #[test]
 fn a_config_map_that_says_it_is_the_operator_s_is_no_source() {
-    let merged = |manager: &str| {
+    let said_to_be_of = |manager: &str| {
         let mut maps = maps(&format!("{{residents: {{list: '{ANNA}'}}}}"));
         let labels = &mut maps.get_mut("residents").unwrap().labels;
         labels.insert(names::LABEL_MANAGED_BY.to_owned(), manager.to_owned());
-        let spec = access("{banned: {from: [{configMap: {name: residents}}]}}");
-        allowlist::merge(&spec, &maps)
+        merged("{banned: {from: [{configMap: {name: residents}}]}}", &maps)
     };
-    let why = merged(names::MANAGER).unwrap_err();
+    let why = said_to_be_of(names::MANAGER).unwrap_err();
     assert!(why.message.contains("take the label off"), "{why:?}");
-    assert!(merged("flux").is_ok());
+    assert!(said_to_be_of("flux").is_ok());
 }
 
 #[test]
@@ -228,16 +234,17 @@ fn a_selector_that_selects_too_many_refuses_the_lists_that_it_is_for_and_no_othe
         cut: vec![yaml(&format!("{{matchLabels: {{list: {list}}}}}"))],
         ..Sources::default()
     };
-    assert!(Asked::of(&access, &ranges, &Sources::default()).is_good());
-    let asked = Asked::of(&access, &ranges, &cut("guests"));
+    let asked = |sources: &Sources| Asked::of(&access, &Auth::default(), &ranges, sources);
+    assert!(asked(&Sources::default()).is_good());
+    let guests = asked(&cut("guests"));
     assert_eq!(
-        asked.lists.unwrap_err().message,
+        guests.lists.unwrap_err().message,
         "the selector list=guests in spec.access.banned.from selects more than 100 ConfigMaps: join some of them"
     );
-    assert!(asked.addresses.is_ok());
-    let asked = Asked::of(&access, &ranges, &cut("crawlers"));
-    assert!(asked.lists.is_ok());
-    let why = asked.addresses.unwrap_err().message;
+    assert!(guests.addresses.is_ok());
+    let crawlers = asked(&cut("crawlers"));
+    assert!(crawlers.lists.is_ok());
+    let why = crawlers.addresses.unwrap_err().message;
     assert!(why.contains("spec.addresses.from"), "{why}");
 }
 
@@ -252,8 +259,8 @@ fn a_list_that_is_too_large_is_refused() {
             values: [("list".to_owned(), text(keys))].into(),
             ..Map::default()
         };
-        let spec = access("{banned: {from: [{configMap: {name: big}}]}}");
-        allowlist::merge(&spec, &[("big".to_owned(), map)].into())
+        let spec = "{banned: {from: [{configMap: {name: big}}]}}";
+        merged(spec, &[("big".to_owned(), map)].into())
     };
     let merged = fits(15_500).unwrap(); // all in the first shard
     assert!(merged.lists.shards()[0].len() <= relay_config::lists::SHARD_BYTES);
@@ -293,6 +300,10 @@ fn ranges_of_addresses_merge_and_bad_ones_are_named() {
 #[derive(Clone, Debug, Default)]
 struct World {
     mode: &'static str,
+    /// `spec.auth.required`, `spec.access.kinds` and `spec.addresses`, where they are not the default.
+    auth: &'static str,
+    kinds: &'static str,
+    addresses: &'static str,
     sources: Maps,
     ours: BTreeMap<String, String>,
     status: Option<Status>,
@@ -300,13 +311,12 @@ struct World {
 
 impl World {
     fn relay(&self) -> NostrRelay {
-        let mode = if self.mode.is_empty() {
-            "Open"
-        } else {
-            self.mode
-        };
+        let or = |text: &'static str, default| if text.is_empty() { default } else { text };
+        let (mode, auth) = (or(self.mode, "Open"), or(self.auth, "Never"));
+        let (kinds, addresses) = (or(self.kinds, "{}"), or(self.addresses, "{}"));
         let mut relay = town(&format!(
-            "{{access: {{write: {{mode: {mode}, from: [{{configMap: {{name: residents}}}}, {{selector: {{matchLabels: {{list: guests}}}}}}]}}}}}}"
+            "{{auth: {{required: {auth}}}, addresses: {addresses}, access: {{kinds: {kinds}, write: {{mode: {mode}, \
+             from: [{{configMap: {{name: residents}}}}, {{selector: {{matchLabels: {{list: guests}}}}}}]}}}}}}"
         ));
         relay.status.clone_from(&self.status);
         relay
@@ -331,6 +341,7 @@ impl World {
         let common = relay.common();
         let asked = Asked::of(
             common.access,
+            common.auth,
             common.addresses,
             &self.sources.clone().into(),
         );
@@ -377,16 +388,23 @@ impl World {
     /// What a pod that starts now would find, if it is whole.
     fn view(&self) -> Option<Lists> {
         let written = self.written();
-        let access = Config::read(&written.config?).ok()?.hot.access;
-        match access.generation {
-            Some(_) => Lists::whole(&access, &written.shards).ok(),
-            None => Lists::inline(&access).ok(),
+        let hot = Config::read(&written.config?).ok()?.hot;
+        match hot.access.generation {
+            Some(_) => Lists::whole(&hot, &written.shards).ok(),
+            None => Lists::inline(&hot).ok(),
         }
     }
 
+    /// All that says who gets in, as the spec and its sources ask for it, if all of it can be used.
     fn asked(&self) -> Option<Lists> {
-        let merged = self.gathered().asked.unwrap().lists.ok()?;
-        Some(merged.lists)
+        let asked = self.gathered().asked.unwrap();
+        asked.addresses.ok()?;
+        Some(asked.lists.ok()?.lists)
+    }
+
+    /// What the pods' file says.
+    fn hot(&self) -> Hot {
+        Config::read(&self.ours["config"]).unwrap().hot
     }
 
     fn said(&self, type_: ConditionType) -> String {
@@ -513,6 +531,7 @@ fn a_new_relay_without_a_good_list_serves_nobody_and_says_so() {
     assert_eq!(world.said(ConditionType::Ready), "False/MissingReference");
     assert_eq!(world.said(ConditionType::Stalled), "True/MissingReference");
     assert_eq!(world.status.clone().unwrap().allowlist.unwrap().hash, "");
+    assert!(world.hot().access.knows_nobody(), "also with an old volume");
     // And so it stays, visit after visit, until the list is there.
     whole(&mut world);
     assert_eq!(world.view(), None);
@@ -520,6 +539,114 @@ fn a_new_relay_without_a_good_list_serves_nobody_and_says_so() {
     whole(&mut world);
     assert_eq!(world.view(), world.asked());
     assert_eq!(world.said(ConditionType::Stalled), "-");
+}
+
+const LAN: &str = "{allow: [10.0.0.0/8]}";
+const CRAWLERS: &str = "{from: [{configMap: {name: crawlers}}]}";
+
+#[test]
+fn logins_kinds_and_addresses_wait_for_the_list_that_they_come_with() {
+    let mut world = World {
+        auth: "Always",
+        kinds: "{deny: ['4']}",
+        addresses: LAN,
+        ..World::default()
+    };
+    whole(&mut world);
+    let before = world.view().unwrap();
+    assert_eq!(before.terms().auth.required, Required::Always);
+    // All of it loosened at once, by a spec whose list is not there: neither the old spec nor the new one lets everybody in.
+    world = World {
+        mode: "Allow",
+        auth: "",
+        kinds: "",
+        addresses: "",
+        ..world
+    };
+    for _ in 0..2 {
+        whole(&mut world);
+        assert_eq!(world.view().as_ref(), Some(&before));
+        assert_eq!(Terms::of(&world.hot()), *before.terms());
+        let said = world.said(ConditionType::ConfigurationValid);
+        assert_eq!(said, "False/MissingReference");
+    }
+    world.put("residents", ANNA);
+    whole(&mut world);
+    assert_eq!(world.view(), world.asked());
+    assert_eq!(world.hot().auth.required, Required::Never);
+}
+
+#[test]
+fn a_list_and_logins_wait_for_the_addresses_that_they_come_with() {
+    let mut world = World {
+        mode: "Allow",
+        auth: "Always",
+        addresses: LAN,
+        ..World::default()
+    };
+    world.put("residents", ANNA);
+    whole(&mut world);
+    let before = world.view();
+    // Only the addresses are asked for anew, and cannot be used: the lists are the ones that are asked for.
+    world.addresses = CRAWLERS;
+    whole(&mut world);
+    assert_eq!(world.view(), before);
+    let valid = |world: &World| world.said(ConditionType::ConfigurationValid);
+    let applied = |world: &World| world.said(ConditionType::AllowlistApplied);
+    assert_eq!(valid(&world), "False/MissingReference");
+    assert_eq!(applied(&world), "Unknown/Pending", "no pod runs here");
+    // With another list and without logins they are not.
+    world.put("residents", BEN);
+    world.auth = "Never";
+    whole(&mut world);
+    assert_eq!(world.view(), before);
+    assert_eq!(valid(&world), "False/MissingReference");
+    assert_eq!(applied(&world), "False/Rejected");
+    world.put("crawlers", "192.0.2.0/24");
+    whole(&mut world);
+    assert_eq!(world.view(), world.asked());
+    assert_eq!(world.hot().auth.required, Required::Never);
+    assert_eq!(applied(&world), "Unknown/Pending");
+}
+
+#[test]
+fn a_new_relay_whose_addresses_cannot_be_used_serves_nobody() {
+    let mut world = World {
+        addresses: CRAWLERS,
+        ..World::default()
+    };
+    whole(&mut world);
+    assert!(world.hot().access.knows_nobody());
+    assert_eq!(world.view(), None);
+    assert_eq!(world.said(ConditionType::Stalled), "True/MissingReference");
+    world.put("crawlers", "192.0.2.0/24");
+    whole(&mut world);
+    assert!(!world.hot().access.knows_nobody());
+    assert_eq!(world.view(), world.asked());
+    assert_eq!(world.said(ConditionType::Stalled), "-");
+}
+
+#[test]
+fn what_was_written_for_another_resource_of_the_name_is_not_the_last_good_list() {
+    let mut world = World::default();
+    whole(&mut world);
+    let uid = world.relay().metadata.uid;
+    assert_eq!(world.hot().access.resource_uid, uid);
+    world.mode = "Allow";
+    world.put("residents", ANNA);
+    whole(&mut world);
+    let config = world.ours["config"].clone();
+    world.sources.clear();
+    // The same files, and a resource without a status: what it wrote itself it believes, what another one wrote it does not.
+    world.status = None;
+    whole(&mut world);
+    assert_eq!(world.ours["config"], config);
+    world.status = None;
+    let other = config.replace(&uid.unwrap(), "00000000-0000-0000-0000-000000000002");
+    world.ours.insert("config".to_owned(), other);
+    whole(&mut world);
+    assert!(world.hot().access.knows_nobody());
+    assert_eq!(world.view(), None);
 }
 
 #[test]
@@ -558,6 +685,9 @@ enum Step {
     Put(&'static str, &'static str),
     Delete(&'static str),
     Mode(&'static str),
+    Auth(&'static str),
+    Kinds(&'static str),
+    Addresses(&'static str),
     Tamper(u8),
     Visit(usize),
 }
@@ -568,6 +698,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         3 => (map(), text).prop_map(|(map, text)| Step::Put(map, text)),
         1 => map().prop_map(Step::Delete),
+        1 => prop_oneof![Just("192.0.2.0/24"), Just("10.0.0.0/33"), Just("")]
+            .prop_map(|text| Step::Put("crawlers", text)),
+        1 => Just(Step::Delete("crawlers")),
+        1 => prop_oneof![Just("Never"), Just("Always")].prop_map(Step::Auth),
+        1 => prop_oneof![Just("{}"), Just("{deny: ['4']}"), Just("{allow: ['1']}")].prop_map(Step::Kinds),
+        1 => prop_oneof![Just("{}"), Just(LAN), Just(CRAWLERS)].prop_map(Step::Addresses),
         1 => prop_oneof![Just("Open"), Just("Allow"), Just("Deny")].prop_map(Step::Mode),
         1 => (0_u8..10).prop_map(Step::Tamper),
         3 => (0_usize..9).prop_map(Step::Visit),
@@ -580,7 +716,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever happens to sources and to our objects, and wherever the operator dies: what a pod finds whole was asked for
-    /// as it stands, modes and list together; and what was shut opens only when a spec that can be used says so.
+    /// as it stands, lists, modes, logins, kinds and addresses together; and what was shut opens only when a spec that can
+    /// be used says so.
     #[test]
     fn nothing_opens_by_accident(steps in steps()) {
         let mut world = World { mode: "Allow", ..World::default() };
@@ -590,6 +727,9 @@ proptest! {
                 Step::Put(map, text) => world.put(map, text),
                 Step::Delete(map) => { world.sources.remove(map); }
                 Step::Mode(mode) => world.mode = mode,
+                Step::Auth(auth) => world.auth = auth,
+                Step::Kinds(kinds) => world.kinds = kinds,
+                Step::Addresses(addresses) => world.addresses = addresses,
                 Step::Tamper(8) => { world.ours.insert("config".to_owned(), "version: 1\n".to_owned()); }
                 Step::Tamper(9) => { world.ours.remove("config"); }
                 Step::Tamper(shard) => { world.ours.remove(&relay_config::names::shard(shard.into())); }

@@ -1,17 +1,18 @@
-//! Modes and lists in force: from the files to [`Rules`], whole or not at all.
+//! Who gets in: terms and lists, from the files to [`Rules`], whole or not at all.
 //!
 //! - `shards`: the eight files beside the configuration
-//! - `kept`: the last whole modes and lists, in the volume
+//! - `kept`: the last whole terms and lists, in the volume
 //!
-//! A mount swaps at once, and yet the objects behind it change one after the other. So modes and lists are taken only when
+//! A mount swaps at once, and yet the objects behind it change one after the other. So terms and lists are taken only when
 //! configuration and shards are of one generation and its hash computes; until then the last good ones stay in force, in this
-//! process and, from the volume, in the next one. A configuration without a generation is whole by itself. When nothing
-//! good was ever known, nobody is served. Nothing here opens a door because something is missing.
+//! process and, from the volume, in the next one that serves the same resource. A configuration without a generation is whole
+//! by itself. When nothing good was ever known, or the configuration says so, nobody is served. Nothing here opens a door
+//! because something is missing.
 
 mod kept;
 mod shards;
 
-pub use kept::Kept;
+pub use kept::{Kept, KeptError};
 pub use shards::{ShardError, paths, read};
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     policy::lists::Rules,
 };
 use arc_swap::ArcSwap;
-use relay_config::{Access, Lists, status::AccessStatus};
+use relay_config::{Hot, Lists, status::AccessStatus};
 use std::{
     path::Path,
     sync::Arc,
@@ -32,7 +33,7 @@ const RETRY: Duration = Duration::from_secs(10);
 /// What is in force, as everybody else sees it.
 #[derive(Debug)]
 pub struct InForce {
-    /// Who may read and write. One snapshot of this is taken per judgement.
+    /// Who gets in. One snapshot of this is taken per judgement.
     pub rules: Arc<ArcSwap<Rules>>,
     /// What `/status` says about it.
     pub status: ArcSwap<AccessStatus>,
@@ -53,6 +54,10 @@ impl Default for InForce {
 pub struct Found {
     /// Which generation the configuration names; empty when its lists stand in itself.
     wanted: String,
+    /// For which resource it is written.
+    resource: Option<String>,
+    /// It says that there never was a good list.
+    knows_nobody: bool,
     lists: Result<Lists, ShardError>,
     /// When the reading began.
     begun: Instant,
@@ -60,11 +65,13 @@ pub struct Found {
 
 impl Found {
     /// Reads what a configuration and the shards beside it say. Blocks.
-    pub fn read(config: Option<&Path>, access: &Access) -> Self {
+    pub fn read(config: Option<&Path>, hot: &Hot) -> Self {
         let begun = Instant::now();
         Self {
-            wanted: access.generation.clone().unwrap_or_default(),
-            lists: read(config, access),
+            wanted: hot.access.generation.clone().unwrap_or_default(),
+            resource: hot.access.resource_uid.clone(),
+            knows_nobody: hot.access.knows_nobody(),
+            lists: read(config, hot),
             begun,
         }
     }
@@ -82,14 +89,22 @@ struct Refused {
     error: String,
 }
 
-/// Brings modes and lists in force.
+/// What the volume does not hold yet.
+#[derive(Debug)]
+struct Unkept {
+    lists: Lists,
+    resource: Option<String>,
+    /// When it is asked again.
+    due: Instant,
+}
+
+/// Brings terms and lists in force.
 #[derive(Debug)]
 pub struct Allowlist {
     in_force: Arc<InForce>,
     metrics: Arc<Metrics>,
     kept: Kept,
-    /// What the volume does not hold yet, and when it is asked again.
-    unkept: Option<(Lists, Instant)>,
+    unkept: Option<Unkept>,
     /// Why the volume does not hold what is in force; empty when it does.
     volume_error: String,
     refused: Option<Refused>,
@@ -108,9 +123,18 @@ impl Allowlist {
         }
     }
 
-    /// The first reading of the files. When they are not whole, what the volume holds is in force.
+    /// The first reading of the files. When they are not whole, what the volume holds of the same resource is in force, unless
+    /// the configuration says that there never was a good list.
     pub fn begin(&mut self, found: Found) {
-        match self.kept.load() {
+        if !found.knows_nobody {
+            self.remember(&found);
+        }
+        self.take(found);
+        self.settle();
+    }
+
+    fn remember(&mut self, found: &Found) {
+        match self.kept.load(found.resource.as_deref()) {
             Ok(Some(lists)) if !found.is_whole() => {
                 let rules = Rules::new(&lists);
                 let (generation, entries) = (rules.generation(), rules.entries());
@@ -122,10 +146,8 @@ impl Allowlist {
                 self.in_force.rules.store(Arc::new(rules));
             }
             Ok(_) => {}
-            Err(error) => tracing::error!(%error, "the allowlist of the last run is not used"),
+            Err(error) => tracing::warn!(%error, "the allowlist of the last run is not used"),
         }
-        self.take(found);
-        self.settle();
     }
 
     /// Swaps what was found, if it is whole and new. Says whether the rules have changed; [`Allowlist::settle`] follows.
@@ -133,8 +155,9 @@ impl Allowlist {
         let lists = match found.lists {
             Ok(lists) => lists,
             Err(error) => {
+                let shut = found.knows_nobody && self.shut();
                 self.refuse(found.wanted, &error);
-                return false;
+                return shut;
             }
         };
         self.refused = None;
@@ -152,9 +175,24 @@ impl Allowlist {
                 "a new allowlist is in force and is being kept in the volume",
             );
         }
-        let unkept = generation != self.kept.generation();
-        self.unkept = unkept.then(|| (lists, Instant::now()));
+        let resource = found.resource;
+        let kept = self.kept.holds(&generation, resource.as_deref());
+        self.unkept = (!kept).then(|| Unkept {
+            lists,
+            resource,
+            due: Instant::now(),
+        });
         changed
+    }
+
+    /// Serves nobody from now on. Says whether anybody was served before.
+    fn shut(&mut self) -> bool {
+        self.unkept = None;
+        if self.in_force.rules.load().is_shut() {
+            return false;
+        }
+        self.in_force.rules.store(Arc::new(Rules::shut()));
+        true
     }
 
     /// One line for each generation that is refused, not one for each look.
@@ -192,7 +230,7 @@ impl Allowlist {
 
     /// Is it time to ask the volume again?
     pub fn is_due(&self) -> bool {
-        let due = |(_, at): &(Lists, Instant)| *at <= Instant::now();
+        let due = |unkept: &Unkept| unkept.due <= Instant::now();
         self.unkept.as_ref().is_some_and(due)
     }
 
@@ -200,14 +238,16 @@ impl Allowlist {
         if !self.is_due() {
             return;
         }
-        let Some((lists, _)) = self.unkept.take() else {
+        let Some(unkept) = self.unkept.take() else {
             return;
         };
-        self.volume_error = match self.kept.store(&lists) {
+        let stored = self.kept.store(&unkept.lists, unkept.resource.as_deref());
+        self.volume_error = match stored {
             Ok(()) => String::new(),
             Err(error) => {
                 tracing::error!(%error, "the volume does not keep the allowlist: a restart might not know it");
-                self.unkept = Some((lists, Instant::now() + RETRY));
+                let due = Instant::now() + RETRY;
+                self.unkept = Some(Unkept { due, ..unkept });
                 format!("in force, but the volume does not keep it: {error}")
             }
         };

@@ -12,7 +12,7 @@
 //! - [`session`]: one connection, one task, no locks held: EVENT, REQ, COUNT, CLOSE, and what goes out.
 //! - [`http`]: the accept loop, the information document, the upgrade; the ops port.
 //! - [`cmd`]: the subcommands. `serve` puts everything together; the others are clients ([`client`]) or read a file.
-//! - [`allowlist`]: modes and lists of keys from the mounted files, whole or not at all.
+//! - [`allowlist`]: who gets in, from the mounted files: terms and lists of keys, whole or not at all.
 //! - Beside them, for all: [`clock`], [`metrics`], [`telemetry`] (log lines), [`drain`] (goodbyes), [`reload`] (the
 //!   configuration file), [`mark`] (has a file changed?), [`stream`] (TCP, TLS), [`vitals`] (probes), [`pool`] (threads for work that would
 //!   hold up a session), [`sign`] (events of tests and benchmarks).

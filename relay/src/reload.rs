@@ -3,8 +3,8 @@
 //! A mounted ConfigMap changes by a swap of its `..data` link; a plain file by its time, length or inode ([`crate::mark`]). Both
 //! are looked at every [`INTERVAL`]. A changed file is read, laid under the command line's flags and checked; its hot keys swap in
 //! one step, its cold keys are named as waiting for a restart. A file that cannot be used changes nothing: the last good
-//! one stays in force, and the status says why. Modes and lists of [`crate::allowlist`] swap with the hot keys when they are whole.
-//! All this happens on a thread of its own: reading 100,000 keys must not hold up a session. Nothing here may end the process.
+//! one stays in force, and the status says why. All that says who gets in ([`crate::allowlist`]: `access`, `auth`,
+//! `addresses` and the lists) swaps by itself, when it is whole. All this happens on a thread of its own: reading 100,000 keys must not hold up a session. Nothing here may end the process.
 
 use crate::{
     allowlist::{self, Allowlist, Found, InForce, Kept},
@@ -13,9 +13,7 @@ use crate::{
     telemetry::LevelHandle,
 };
 use arc_swap::ArcSwap;
-use relay_config::{
-    Cold, Config, ConfigError, Hot, hash::sha256_hex, status::ConfigurationStatus,
-};
+use relay_config::{Cold, Config, ConfigError, Hot, hash::sha256_hex, status::ConfigurationStatus};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -117,9 +115,9 @@ impl Source {
         Ok(loaded)
     }
 
-    /// Modes and lists of a configuration that was loaded from here.
+    /// Who gets in, by a configuration that was loaded from here.
     fn lists(&self, config: &Config) -> Found {
-        Found::read(self.path.as_deref(), &config.hot.access)
+        Found::read(self.path.as_deref(), &config.hot)
     }
 
     /// The state of the file and of the shards of the allowlist beside it; empty without a file.
@@ -135,11 +133,11 @@ impl Source {
 /// The configuration in force, as everybody else sees it.
 #[derive(Debug)]
 pub struct Live {
-    /// One snapshot of this is taken per message.
+    /// One snapshot of this is taken per message. Who gets in is not asked of this, but of `access`: the two change apart.
     pub hot: Arc<ArcSwap<Hot>>,
     /// What `/status` says about it.
     pub status: ArcSwap<ConfigurationStatus>,
-    /// Modes and lists in force.
+    /// Who gets in: terms and lists in force.
     pub access: Arc<InForce>,
 }
 
@@ -180,7 +178,7 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// Watches what `loaded` was read from, and brings its modes and lists in force, or those of the last run that the data
+    /// Watches what `loaded` was read from, and brings its terms and lists in force, or those of the last run that the data
     /// directory holds. The store of this process must be open. Blocks.
     pub fn new(source: Source, loaded: &Loaded, live: Arc<Live>, reached: Reached) -> Self {
         let marks = source.marks();
@@ -243,11 +241,10 @@ impl Reloader {
         self.source.marks() == self.files.read()
     }
 
-    /// Lists and hot keys in one step.
+    /// All that says who gets in swaps in one step, if it is whole; the other hot keys whatever becomes of it.
     fn apply(&mut self, loaded: Loaded, found: Found) {
         let before = self.live.status.load();
-        let auth = self.live.hot.load().auth.clone();
-        let rejudge = self.allowlist.take(found) || loaded.config.hot.auth != auth;
+        let rejudge = self.allowlist.take(found);
         if loaded.hash != before.hash || !before.error.is_empty() {
             self.swap(loaded);
         }

@@ -1,4 +1,4 @@
-//! Modes and lists from mounted files: swapped whole or not at all, kept over a restart, never opened by accident.
+//! Terms and lists from mounted files: swapped whole or not at all, kept over a restart, never opened by accident.
 #![allow(clippy::unwrap_used)] // helpers of tests fail like tests
 
 #[path = "allowlist/door.rs"]

@@ -6,9 +6,10 @@ use nostr_fleet_e2e::{
     club::{Club, Visitor, expected},
     events::keys,
     lists::lines,
-    objects::PATIENCE,
+    objects::{PATIENCE, eventually},
     relay::Relay,
     scene::{Scene, scene},
+    socket::Verdict,
     status::condition,
 };
 use serde_json::Value;
@@ -156,11 +157,7 @@ async fn an_emptied_deny_list_lifts_what_it_listed_and_a_deleted_one_does_not() 
 }
 
 async fn may(relay: &Relay<'_>, keys: &Keys) -> Result<bool> {
-    let mut visitor = Visitor {
-        keys: keys.clone(),
-        socket: relay.dial_pod().await?,
-    };
-    let verdict = visitor.publish().await?;
+    let verdict = publishes(relay, keys).await?;
     ensure!(
         verdict.accepted || verdict.reason.starts_with("blocked: "),
         "{verdict:?}"
@@ -169,7 +166,7 @@ async fn may(relay: &Relay<'_>, keys: &Keys) -> Result<bool> {
 }
 
 async fn until_it_may(relay: &Relay<'_>, keys: &Keys, wanted: bool) -> Result<()> {
-    nostr_fleet_e2e::objects::eventually("the list to be in force", PATIENCE, async || {
+    eventually("the list to be in force", PATIENCE, async || {
         Ok((may(relay, keys).await? == wanted).then_some(()))
     })
     .await
@@ -195,4 +192,48 @@ async fn a_new_relay_for_the_listed_whose_list_is_empty_serves_nobody_and_says_s
         until_it_may(&relay, &keys(84), true).await
     })
     .await
+}
+
+/// The claim stays when a relay is deleted, and the next one of the name takes it over, with all that the old pods kept in it.
+#[tokio::test]
+async fn a_relay_for_the_listed_on_the_volume_of_an_open_one_lets_no_stranger_in_while_its_list_is_missing()
+-> Result<()> {
+    scene("anew", async |scene| {
+        let (member, stranger) = (keys(85), keys(86));
+        let open = scene.relay("town", "").await?;
+        ensure!(publishes(&open, &stranger).await?.accepted, "it was open");
+        open.delete().await?;
+        let spec = "  access: {write: {mode: Allow, from: [{configMap: {name: members}}]}}\n";
+        let relay = scene.declare("town", spec).await?;
+        let why = relay
+            .until_reason("Stalled", "MissingReference", PATIENCE)
+            .await?;
+        ensure!(why.contains("members"), "{why}");
+        let shut = eventually("the new pod to have the old volume", PATIENCE, async || {
+            let status = relay.pod_status().await.ok();
+            Ok(status.filter(|status| status.store.events > 0))
+        })
+        .await?;
+        ensure!(!shut.ready && shut.access.hash.is_empty(), "{shut:?}");
+        let verdict = publishes(&relay, &stranger).await?;
+        ensure!(
+            !verdict.accepted && verdict.reason.starts_with("restricted: "),
+            "{verdict:?}"
+        );
+        scene.list("members", &lines(&[&member])).await?;
+        relay.wait_until_ready().await?;
+        ensure!(publishes(&relay, &member).await?.accepted, "who is listed");
+        let verdict = publishes(&relay, &stranger).await?;
+        ensure!(!verdict.accepted, "{verdict:?}");
+        Ok(())
+    })
+    .await
+}
+
+async fn publishes(relay: &Relay<'_>, keys: &Keys) -> Result<Verdict> {
+    let mut visitor = Visitor {
+        keys: keys.clone(),
+        socket: relay.dial_pod().await?,
+    };
+    visitor.publish().await
 }

@@ -45,7 +45,7 @@ pub struct Status {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AllowlistStatus {
-    /// SHA-256 of modes and entries in hex; empty while there never was a good list.
+    /// SHA-256, in hex, of all that says who gets in: entries, modes, kinds, logins and addresses; empty while there never was a good list.
     #[schemars(length(max = 64))]
     pub hash: String,
     /// Entries of all lists together.

@@ -35,7 +35,7 @@ pub struct Plan {
     pub service: ServiceOptions,
     /// Who may reach which port; without it no policy is written.
     pub access: Option<Access>,
-    /// The modes and lists that are put into force.
+    /// The lists that are put into force.
     pub allowlist: Allowlist,
     /// The Secret with the certificate of the public port.
     pub tls_secret: Option<String>,
@@ -55,8 +55,8 @@ impl Plan {
     }
 }
 
-/// The modes and lists that are put into force.
-#[derive(Clone, Debug)]
+/// The lists that are put into force, with all else that says who gets in.
+#[derive(Clone, Debug, Default)]
 pub struct Allowlist {
     /// The hash that pods have to report; empty while there never was a good list.
     pub hash: String,
@@ -66,16 +66,19 @@ pub struct Allowlist {
     pub sources: Option<u64>,
     /// What becomes of the shards.
     pub shards: Shards,
-    /// Why it is not what the spec asks for.
+    /// Why it is not what the spec asks for: what is wrong with its lists, or with its addresses.
     pub rejected: Vec<Rejected>,
+    /// The lists that the spec asks for are not these: they wait until all of it can be used.
+    pub held_back: bool,
     /// There never was anything good: nobody is served.
     pub serves_nobody: bool,
 }
 
 /// What becomes of the shards.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub enum Shards {
     /// There are none: nothing is listed.
+    #[default]
     None,
     /// They hold these lists.
     Of(Lists),

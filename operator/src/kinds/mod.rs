@@ -11,7 +11,7 @@ use crate::api::{
     status::Status,
 };
 use kube::{Resource, core::NamespaceResourceScope};
-use relay_config::{Hot, Limits, Role};
+use relay_config::{Auth, Hot, Limits, Role};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 
@@ -65,6 +65,8 @@ pub struct Common<'a> {
     pub addresses: &'a Addresses,
     /// Who may read and write.
     pub access: &'a Access,
+    /// When clients must say who they are.
+    pub auth: &'a Auth,
     /// What one client may ask.
     pub limits: &'a Limits,
     /// Log lines.

@@ -23,6 +23,7 @@ impl Kind for NostrRelay {
             network: &spec.network,
             addresses: &spec.addresses,
             access: &spec.access,
+            auth: &spec.auth,
             limits: &spec.limits,
             logging: &spec.logging,
             resources: &spec.resources,
@@ -36,6 +37,5 @@ impl Kind for NostrRelay {
 
     fn configure(&self, hot: &mut Hot) {
         hot.info = self.spec.info.clone();
-        hot.auth = self.spec.auth.clone();
     }
 }

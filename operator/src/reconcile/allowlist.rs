@@ -1,5 +1,5 @@
-//! Sources of lists → one generation of modes and lists, or what is wrong with them. Pure. Nothing of a line is ever
-//! repeated in a message: people paste secret keys.
+//! Spec and sources of lists → one generation of all that says who gets in, or what is wrong with it. Pure. Nothing of a line
+//! is ever repeated in a message: people paste secret keys.
 
 use crate::{
     api::{
@@ -10,8 +10,8 @@ use crate::{
     names,
 };
 use relay_config::{
-    Cidr, Lists, access,
-    lists::{self, Entry, List, Modes, SHARD_BYTES, SHARDS},
+    Auth, Cidr, Lists, access,
+    lists::{self, Entry, List, Modes, SHARD_BYTES, SHARDS, Terms},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,10 +63,10 @@ pub struct Rejected {
     pub message: String,
 }
 
-/// Modes and lists as the spec and its sources say.
+/// Lists as the spec and its sources say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Merged {
-    /// What they come to.
+    /// What they come to, under the spec's terms.
     pub lists: Lists,
     /// ConfigMaps that were read, and one more if the spec holds some itself.
     pub sources: u64,
@@ -75,7 +75,7 @@ pub struct Merged {
 /// What the spec and its sources come to, each of both taken or refused by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// Modes and lists.
+    /// Lists, under the terms of the spec. Where the addresses are refused these terms let nobody in.
     pub lists: Result<Merged, Rejected>,
     /// From where clients may come.
     pub addresses: Result<access::Addresses, Rejected>,
@@ -83,15 +83,17 @@ pub struct Asked {
 
 impl Asked {
     /// What these sources come to.
-    pub fn of(access: &Access, ranges: &Addresses, sources: &Sources) -> Self {
+    pub fn of(access: &Access, auth: &Auth, ranges: &Addresses, sources: &Sources) -> Self {
         let (maps, cut) = (&sources.maps, &sources.cut);
+        let addresses =
+            few_enough(&ranges.from, ADDRESSES, cut).and_then(|()| addresses(ranges, maps));
+        let terms = terms(access, auth, addresses.as_ref().ok());
         let mut lists = parts(access).into_iter();
         Self {
             lists: lists
                 .try_for_each(|part| few_enough(part.from, part.field, cut))
-                .and_then(|()| merge(access, maps)),
-            addresses: few_enough(&ranges.from, ADDRESSES, cut)
-                .and_then(|()| addresses(ranges, maps)),
+                .and_then(|()| merge(access, terms, maps)),
+            addresses,
         }
     }
 
@@ -126,6 +128,16 @@ impl Part<'_> {
 struct Text<'a> {
     name: String,
     text: &'a str,
+}
+
+/// On which terms the spec lets somebody in; nobody where its addresses cannot be used.
+pub fn terms(access: &Access, auth: &Auth, addresses: Option<&access::Addresses>) -> Terms {
+    Terms {
+        modes: modes(access),
+        auth: auth.clone(),
+        kinds: access.kinds.clone(),
+        addresses: addresses.cloned().unwrap_or_else(nowhere),
+    }
 }
 
 /// How the spec means its lists.
@@ -182,9 +194,9 @@ fn parts(access: &Access) -> Vec<Part<'_>> {
     parts
 }
 
-/// All sources of all lists as one, or what is wrong: what is missing first, then bad lines, then what is empty though
-/// only the listed are allowed, then what is too large.
-pub fn merge(access: &Access, maps: &Maps) -> Result<Merged, Rejected> {
+/// All sources of all lists as one, under these terms, or what is wrong: what is missing first, then bad lines, then what is
+/// empty though only the listed are allowed, then what is too large.
+pub fn merge(access: &Access, terms: Terms, maps: &Maps) -> Result<Merged, Rejected> {
     let (mut entries, mut used, mut lines) = (Vec::new(), BTreeSet::new(), Bad::default());
     for part in parts(access) {
         for (index, line) in part.pubkeys.iter().enumerate() {
@@ -205,7 +217,7 @@ pub fn merge(access: &Access, maps: &Maps) -> Result<Merged, Rejected> {
     nobody_is_allowed(access, &entries)?;
     let inline = parts(access).iter().any(|part| !part.pubkeys.is_empty());
     let merged = Merged {
-        lists: Lists::new(modes(access), entries),
+        lists: Lists::new(terms, entries),
         sources: used.len() as u64 + u64::from(inline),
     };
     too_large(&merged.lists)?;
@@ -281,8 +293,8 @@ pub fn addresses(asked: &Addresses, maps: &Maps) -> Result<access::Addresses, Re
     })
 }
 
-/// What is in force while there never were good addresses: nobody may connect.
-pub fn nowhere() -> access::Addresses {
+/// While there never were good addresses nobody may connect.
+fn nowhere() -> access::Addresses {
     let everywhere = ["0.0.0.0/0", "::/0"].map(|range| range.parse().expect("a range"));
     access::Addresses {
         allow: Vec::new(),

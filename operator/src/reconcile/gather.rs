@@ -92,8 +92,9 @@ pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, 
 
 /// Merging 100,000 keys takes a tenth of a second, in which the Lease must be renewed all the same.
 async fn merged(common: Common<'_>, sources: Sources) -> Asked {
-    let (access, addresses) = (common.access.clone(), common.addresses.clone());
-    let merge = spawn_blocking(move || Asked::of(&access, &addresses, &sources));
+    let (access, auth) = (common.access.clone(), common.auth.clone());
+    let addresses = common.addresses.clone();
+    let merge = spawn_blocking(move || Asked::of(&access, &auth, &addresses, &sources));
     match merge.await.map_err(JoinError::try_into_panic) {
         Ok(asked) => asked,
         Err(Ok(panic)) => resume_unwind(panic),

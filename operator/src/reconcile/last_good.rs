@@ -1,8 +1,8 @@
-//! The last good modes, lists and addresses, read back from what the cluster holds. Pure.
+//! The last good door, all that says who gets in, read back from what the cluster holds. Pure.
 
 use relay_config::{
-    Config, Lists, access,
-    lists::{Modes, SHARDS},
+    Config, Hot, Lists,
+    lists::{SHARDS, Terms},
 };
 
 /// What our own ConfigMaps in the cluster hold.
@@ -14,50 +14,56 @@ pub struct Written {
     pub shards: [Option<String>; SHARDS],
 }
 
+/// What the resource itself says.
+#[derive(Clone, Copy, Debug)]
+pub struct Resource<'a> {
+    /// Its uid: what is written for another one is not its own.
+    pub uid: &'a str,
+    /// The hash in its status, of what was in force; empty if there never was anything good.
+    pub remembered: &'a str,
+}
+
 /// What was in force before, as far as the cluster still says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Before {
     /// All of it, and its hash computes.
     Whole(Lists),
-    /// Only its modes and its name: somebody meddled with the files. The pods keep it by themselves.
-    Torn(Modes, String),
+    /// Only its terms and its name: somebody meddled with the files. The pods keep it by themselves.
+    Torn(Terms, String),
     /// There never was a good one.
     Nothing,
 }
 
-/// The last good modes and lists. `remembered` is the hash in the resource's status. What our ConfigMaps say is believed
-/// if the hash computes; that nothing is guarded, only if the status says so too.
-pub fn lists(written: &Written, asked: Modes, remembered: &str) -> Before {
+/// The last good door. What our ConfigMaps say is believed if the hash computes; that nothing is listed, only if the
+/// status says so too. What is asked for now can still be what was in force, if it has the name that the status remembers.
+pub fn door(written: &Written, asked: &Terms, resource: Resource) -> Before {
+    let Resource { uid, remembered } = resource;
     let known = written.config.as_deref().map(Config::read);
-    let access = known.and_then(Result::ok).map(|config| config.hot.access);
-    let whole = |access: &access::Access| Lists::whole(access, &written.shards).ok();
-    match &access {
-        Some(access) if access.generation.is_some() => {
-            if let Some(lists) = whole(access) {
-                return Before::Whole(lists);
-            }
-        }
-        Some(access) => {
-            let lists = Lists::new(Modes::of(access), Vec::new());
-            if lists.generation() == remembered {
-                return Before::Whole(lists);
-            }
-        }
-        None => {}
+    let hot = known.and_then(Result::ok).map(|config| config.hot);
+    let ours = hot.filter(|hot| hot.access.resource_uid.as_deref() == Some(uid));
+    if let Some(lists) = ours
+        .as_ref()
+        .and_then(|hot| whole(hot, written, remembered))
+    {
+        return Before::Whole(lists);
     }
     if remembered.is_empty() {
         return Before::Nothing;
     }
-    if let Some(lists) = whole(&asked.access(Some(remembered.to_owned()))) {
+    let mut again = Hot::default();
+    asked.clone().put(&mut again, Some(remembered.to_owned()));
+    if let Some(lists) = whole(&again, written, remembered) {
         return Before::Whole(lists);
     }
-    let named = access.filter(|access| access.generation.as_deref() == Some(remembered));
-    let modes = named.map_or(asked, |access| Modes::of(&access));
-    Before::Torn(modes, remembered.to_owned())
+    let named = ours.filter(|hot| hot.access.generation.as_deref() == Some(remembered));
+    let terms = named.map_or_else(|| asked.clone(), |hot| Terms::of(&hot));
+    Before::Torn(terms, remembered.to_owned())
 }
 
-/// The last good ranges of addresses.
-pub fn addresses(written: &Written) -> Option<access::Addresses> {
-    let config = Config::read(written.config.as_deref()?).ok()?;
-    Some(config.hot.addresses)
+fn whole(hot: &Hot, written: &Written, remembered: &str) -> Option<Lists> {
+    if hot.access.generation.is_some() {
+        return Lists::whole(hot, &written.shards).ok();
+    }
+    let lists = Lists::new(Terms::of(hot), Vec::new());
+    (lists.generation() == remembered).then_some(lists)
 }

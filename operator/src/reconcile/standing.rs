@@ -1,97 +1,114 @@
-//! Which modes, lists and addresses are put into force: those that are asked for, or, where those cannot be used, the last good
-//! ones. Pure. Modes and lists go together: never one without the other.
+//! What is put into force of all that says who gets in: what is asked for, or, where any part of that cannot be used, the last
+//! good whole. Pure. Lists, modes, logins, kinds and addresses go together: never one without the others.
 
 use super::{
     allowlist::{self, Asked, Rejected, Sources},
     gather::Gathered,
-    last_good::{self, Before},
+    last_good::{self, Before, Resource},
 };
 use crate::{
     build::{Allowlist, Shards},
     kinds::Common,
 };
-use relay_config::{Lists, access, lists::Modes};
+use relay_config::{
+    Hot, Lists,
+    access::Mode,
+    lists::{NOBODY, Terms},
+};
 
-/// The sections of the relay's file, and what becomes of the shards.
-pub fn stand(
-    common: &Common,
-    gathered: &Gathered,
-    remembered: &str,
-) -> (access::Access, access::Addresses, Allowlist) {
-    let nothing_read = || Asked::of(common.access, common.addresses, &Sources::default());
-    let asked = gathered.asked.clone().unwrap_or_else(nothing_read);
-    let mut rejected = Vec::new();
-    let addresses = asked.addresses.unwrap_or_else(|why| {
-        rejected.push(why);
-        last_good::addresses(&gathered.written).unwrap_or_else(allowlist::nowhere)
-    });
-    let shut = !rejected.is_empty() && addresses == allowlist::nowhere();
-    let (modes, generation, mut allowlist) = match asked.lists {
-        Ok(merged) => fresh(merged.lists, Some(merged.sources)),
-        Err(why) => {
-            let modes = allowlist::modes(common.access);
-            let before = last_good::lists(&gathered.written, modes, remembered);
-            rejected.retain(|known| *known != why);
-            rejected.push(why);
-            kept(before, modes)
-        }
-    };
-    allowlist.rejected = rejected;
-    allowlist.serves_nobody = shut || allowlist.hash.is_empty();
-    let access = access::Access {
-        kinds: common.access.kinds.clone(),
-        ..modes.access(generation)
-    };
-    (access, addresses, allowlist)
+/// What the relay's file says of who gets in, and what becomes of the shards.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    terms: Terms,
+    generation: Option<String>,
+    /// The lists.
+    pub allowlist: Allowlist,
 }
 
-type Standing = (Modes, Option<String>, Allowlist);
+impl Standing {
+    /// What is put into force of what this spec asks for.
+    pub fn of(common: &Common, gathered: &Gathered, resource: Resource) -> Self {
+        let (access, auth) = (common.access, common.auth);
+        let nothing_read = || Asked::of(access, auth, common.addresses, &Sources::default());
+        let asked = gathered.asked.clone().unwrap_or_else(nothing_read);
+        match (asked.lists, asked.addresses) {
+            (Ok(merged), Ok(_)) => fresh(merged.lists, Some(merged.sources)),
+            (lists, addresses) => {
+                let terms = allowlist::terms(access, auth, addresses.as_ref().ok());
+                let before = last_good::door(&gathered.written, &terms, resource);
+                let held_back = match (&lists, &before) {
+                    (Ok(asked), Before::Whole(before)) => !is_same(&asked.lists, before),
+                    _ => true,
+                };
+                let mut standing = kept(before, terms);
+                standing.allowlist.held_back = held_back;
+                standing.allowlist.rejected = reasons(addresses.err(), lists.err());
+                standing
+            }
+        }
+    }
 
-/// Lists that are there in full. Where nothing is listed and everybody may do everything, nothing is written.
+    /// Writes it into the relay's configuration.
+    pub fn put(self, hot: &mut Hot) -> Allowlist {
+        self.terms.put(hot, self.generation);
+        self.allowlist
+    }
+}
+
+/// Are these the same lists, whatever else says who gets in?
+fn is_same(one: &Lists, other: &Lists) -> bool {
+    one.modes() == other.modes() && one.entries() == other.entries()
+}
+
+/// Each reason once.
+fn reasons(addresses: Option<Rejected>, lists: Option<Rejected>) -> Vec<Rejected> {
+    let mut reasons: Vec<Rejected> = addresses.into_iter().chain(lists).collect();
+    reasons.dedup();
+    reasons
+}
+
+/// Lists that are there in full. Where nothing is listed and the modes let everybody do everything, no shards are written.
 fn fresh(lists: Lists, sources: Option<u64>) -> Standing {
     let (modes, hash) = (lists.modes(), lists.generation());
-    let open = modes.read == access::Mode::Open && modes.write == access::Mode::Open;
-    let entries = Some(lists.entries().len() as u64);
+    let open = modes.read == Mode::Open && modes.write == Mode::Open;
+    let (terms, entries) = (lists.terms().clone(), lists.entries().len() as u64);
     let (generation, shards) = if open && lists.entries().is_empty() {
         (None, Shards::None)
     } else {
         (Some(hash.clone()), Shards::Of(lists))
     };
-    let allowlist = Allowlist {
-        hash,
-        entries,
-        sources,
-        shards,
-        rejected: Vec::new(),
-        serves_nobody: false,
-    };
-    (modes, generation, allowlist)
-}
-
-/// The last good lists. Where they are not whole any more the file names them all the same: pods that have them keep them, and
-/// to others nobody is known. Nothing is ever opened here.
-fn kept(before: Before, asked: Modes) -> Standing {
-    let named = |modes: Modes, generation: String, hash: String| {
-        let allowlist = Allowlist {
+    Standing {
+        terms,
+        generation,
+        allowlist: Allowlist {
             hash,
-            entries: None,
-            sources: None,
-            shards: Shards::Untouched,
-            rejected: Vec::new(),
-            serves_nobody: false,
-        };
-        (modes, Some(generation), allowlist)
-    };
-    match before {
-        Before::Whole(lists) => fresh(lists, None),
-        Before::Torn(modes, hash) => named(modes, hash.clone(), hash),
-        // The name of lists that stand nowhere: there is nothing that a pod could find whole.
-        Before::Nothing => named(asked, NOWHERE.to_owned(), String::new()),
+            entries: Some(entries),
+            sources,
+            shards,
+            ..Allowlist::default()
+        },
     }
 }
 
-/// The hash of no lists at all: no text is known that has it.
-const NOWHERE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// The last good whole. Where its lists are not whole any more the file names them all the same: pods that have them keep them,
+/// and to others nobody is known. Nothing is ever opened here.
+fn kept(before: Before, asked: Terms) -> Standing {
+    let named = |terms: Terms, generation: &str, hash: String| Standing {
+        terms,
+        generation: Some(generation.to_owned()),
+        allowlist: Allowlist {
+            serves_nobody: hash.is_empty(),
+            hash,
+            shards: Shards::Untouched,
+            ..Allowlist::default()
+        },
+    };
+    match before {
+        Before::Whole(lists) => fresh(lists, None),
+        Before::Torn(terms, hash) => named(terms, &hash.clone(), hash),
+        Before::Nothing => named(asked, NOBODY, String::new()),
+    }
+}
 
 /// Why something else is in force than what is asked for, in one sentence.
 pub fn words(rejected: &[Rejected]) -> String {

@@ -1,6 +1,6 @@
 //! Resource and surroundings → plan, or the reason why not. Pure.
 
-use super::{gather::Gathered, standing};
+use super::{gather::Gathered, last_good::Resource, standing::Standing};
 use crate::{
     api::{
         schema,
@@ -62,10 +62,13 @@ pub fn validate<K: Kind>(
     let mut config = configuration::<K>(&common, &url);
     object.configure(&mut config.hot);
     let remembered = object.status().and_then(|status| status.allowlist.as_ref());
-    let remembered = remembered.map_or("", |list| list.hash.as_str());
-    let (access, addresses, allowlist) = standing::stand(&common, gathered, remembered);
-    config.hot.access = access;
-    config.hot.addresses = addresses;
+    let resource = Resource {
+        uid: &identity.owner.uid,
+        remembered: remembered.map_or("", |list| list.hash.as_str()),
+    };
+    let standing = Standing::of(&common, gathered, resource);
+    config.hot.access.resource_uid = Some(identity.owner.uid.clone());
+    let allowlist = standing.put(&mut config.hot);
     if let Err(error) = config.check() {
         return refuse(Reason::InvalidSpec, in_the_spec(error));
     }

@@ -51,9 +51,9 @@ impl Space {
     /// What a pod that starts now would find: `None` if it is not whole.
     async fn lists_of(&self, relay: &str) -> Option<Lists> {
         let text = self.text(&names::config(relay), pod::CONFIG_FILE).await?;
-        let access = Config::read(&text).unwrap().hot.access;
-        if access.generation.is_none() {
-            return Some(Lists::inline(&access).unwrap());
+        let hot = Config::read(&text).unwrap().hot;
+        if hot.access.generation.is_none() {
+            return Some(Lists::inline(&hot).unwrap());
         }
         let mut shards: [Option<String>; SHARDS] = Default::default();
         for (number, place) in shards.iter_mut().enumerate() {
@@ -61,7 +61,7 @@ impl Space {
                 .text(&names::shard(relay, number), &pod::shard(number))
                 .await;
         }
-        Lists::whole(&access, &shards).ok()
+        Lists::whole(&hot, &shards).ok()
     }
 
     async fn until_entries(&self, entries: usize) {

@@ -55,9 +55,9 @@ async fn maps(space: &Space) -> Maps {
 /// Whose key a pod of this relay would let in: `None` as long as what it could read is not whole. It is never told Open.
 fn let_in(maps: &Maps, relay: &str) -> Option<Key> {
     let text = maps.get(&names::config(relay))?.get(pod::CONFIG_FILE)?;
-    let access = Config::read(text).unwrap().hot.access;
+    let hot = Config::read(text).unwrap().hot;
     assert_eq!(
-        (access.read.mode, access.write.mode),
+        (hot.access.read.mode, hot.access.write.mode),
         (Mode::Allow, Mode::Allow),
         "{relay} was opened"
     );
@@ -65,7 +65,7 @@ fn let_in(maps: &Maps, relay: &str) -> Option<Key> {
         let map = maps.get(&names::shard(relay, number))?;
         map.get(&pod::shard(number)).cloned()
     });
-    let lists = Lists::whole(&access, &shards).ok()?;
+    let lists = Lists::whole(&hot, &shards).ok()?;
     let keys: Vec<Key> = lists.entries().iter().map(|entry| entry.key).collect();
     assert_eq!(keys.len(), 2, "{relay}: one key, in both lists");
     assert_eq!(keys[0], keys[1], "{relay}: two lists were mixed");

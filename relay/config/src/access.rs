@@ -1,6 +1,7 @@
-//! Who may read, who may write, and what: the hot section `access`, and the generation that ties it to its lists.
+//! Who may read, who may write, and what: the hot sections `access`, `auth` and `addresses`, and the generation that ties them
+//! to the lists.
 
-use crate::{Cidr, KindRange};
+use crate::{Cidr, KindRange, lists};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -43,10 +44,22 @@ pub struct Access {
     pub banned: Banned,
     /// Which kinds are taken.
     pub kinds: Kinds,
-    /// SHA-256 of modes and lists, in hex, when the lists stand in eight files beside this one, `allowlist-00` to
-    /// `allowlist-07`: the operator's way. Modes and lists then change together or not at all.
+    /// SHA-256 of all that says who gets in (modes, kinds, `hot.auth`, `hot.addresses` and the lists), in hex, when the lists
+    /// stand in eight files beside this one, `allowlist-00` to `allowlist-07`: the operator's way. All of it then changes
+    /// together or not at all. 64 zeros: there never was a good list, and nobody is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<String>,
+    /// The `metadata.uid` of the Kubernetes resource that this file is written for. What the data directory keeps of the
+    /// lists of another resource is not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_uid: Option<String>,
+}
+
+impl Access {
+    /// Does it say that there never was a good list ([`lists::NOBODY`])?
+    pub fn knows_nobody(&self) -> bool {
+        self.generation.as_deref() == Some(lists::NOBODY)
+    }
 }
 
 /// Who may read.

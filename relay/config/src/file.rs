@@ -295,7 +295,7 @@ impl Config {
                 "lists stand in files beside this one: leave out pubkeys here".to_owned(),
             );
         }
-        if let Err(error) = Lists::inline(access) {
+        if let Err(error) = Lists::inline(&self.hot) {
             return rule("hot.access", error.to_string());
         }
         for (key, mode, list) in [

@@ -1,5 +1,7 @@
-//! Lists of public keys: the entries, eight shards of them, and the one hash that ties modes and lists together.
+//! Lists of public keys: the entries, eight shards of them, and the one hash that ties them to the terms on which somebody
+//! gets in.
 //!
+//! - `terms`: modes, logins, kinds and addresses
 //! - `line`: what people write, with its `key` and its `day`
 //!
 //! A list reaches a pod as eight files, because one ConfigMap is too small for a large list, and nine objects do not
@@ -9,15 +11,14 @@
 mod day;
 mod key;
 mod line;
+mod terms;
 
 pub use day::Day;
 pub use key::Key;
 pub use line::{LineError, Listed, line};
+pub use terms::{Modes, Terms};
 
-use crate::{
-    access::{self, Access, Mode, WriteBy},
-    hash::push_hex,
-};
+use crate::{Hot, hash::push_hex};
 use sha2::{Digest, Sha256};
 use std::{fmt::Write as _, str::FromStr};
 
@@ -26,6 +27,10 @@ pub const SHARDS: usize = 8;
 
 /// Bytes that one shard may hold, below what one ConfigMap can.
 pub const SHARD_BYTES: usize = 1_040_000;
+
+/// The generation of no lists at all, as the operator names it while there never was a good one: no text is known that has
+/// this hash, and nobody is served under it.
+pub const NOBODY: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Bytes of lines that are hashed at a time.
 const BLOCK: usize = 16 << 10;
@@ -92,62 +97,27 @@ impl FromStr for Entry {
     }
 }
 
-/// How the lists are meant: what the hash covers beside the entries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Modes {
-    /// How `access.read` is meant.
-    pub read: Mode,
-    /// How `access.write` is meant.
-    pub write: Mode,
-    /// Whose key is judged when an event is published.
-    pub by: WriteBy,
-}
-
-impl Modes {
-    /// Those of a configuration.
-    pub fn of(access: &Access) -> Self {
-        Self {
-            read: access.read.mode,
-            write: access.write.mode,
-            by: access.write.by,
-        }
-    }
-
-    /// The section of a configuration that says the same, its lists in the eight files of this generation.
-    pub fn access(self, generation: Option<String>) -> Access {
-        Access {
-            read: access::Read {
-                mode: self.read,
-                ..access::Read::default()
-            },
-            write: access::Write {
-                mode: self.write,
-                by: self.by,
-                ..access::Write::default()
-            },
-            generation,
-            ..Access::default()
-        }
-    }
-}
-
-/// Modes and lists: what swaps whole. Entries are sorted, and hold each key once per list.
+/// The lists and the terms on which they are asked, the whole door: what swaps whole. Entries are sorted, and hold each key
+/// once per list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lists {
-    modes: Modes,
+    terms: Terms,
     entries: Vec<Entry>,
     generation: String,
 }
 
 impl Default for Lists {
     fn default() -> Self {
-        Self::new(Modes::default(), Vec::new())
+        Self::new(Terms::default(), Vec::new())
     }
 }
 
-/// Why modes and lists cannot be taken. Nothing of them is.
+/// Why terms and lists cannot be taken. Nothing of them is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotWhole {
+    /// The configuration itself says so: see [`NOBODY`].
+    #[error("there never was a good allowlist: nobody is served until there is one")]
+    Nobody,
     /// A shard is not there.
     #[error("shard {0} of the allowlist is not there")]
     Missing(usize),
@@ -182,26 +152,27 @@ pub enum NotWhole {
 }
 
 impl Lists {
-    /// Modes with entries in any order. A key that is named twice in a list stays as long as the longer of both.
-    pub fn new(modes: Modes, mut entries: Vec<Entry>) -> Self {
+    /// Terms with entries in any order. A key that is named twice in a list stays as long as the longer of both.
+    pub fn new(terms: impl Into<Terms>, mut entries: Vec<Entry>) -> Self {
         // Of one key in one list the entry that ends last comes first, one without an end before all.
         let ends = |entry: &Entry| entry.until.map_or(u64::MAX, Day::begins);
         entries.sort_by_key(|entry| (entry.key, entry.list, std::cmp::Reverse(ends(entry))));
         entries.dedup_by_key(|entry| (entry.key, entry.list));
-        Self::sorted(modes, entries)
+        Self::sorted(terms.into(), entries)
     }
 
-    fn sorted(modes: Modes, entries: Vec<Entry>) -> Self {
-        let generation = hash(modes, &entries);
+    fn sorted(terms: Terms, entries: Vec<Entry>) -> Self {
+        let generation = hash(&terms, &entries);
         Self {
-            modes,
+            terms,
             entries,
             generation,
         }
     }
 
     /// The lists that stand in the configuration itself.
-    pub fn inline(access: &Access) -> Result<Self, NotWhole> {
+    pub fn inline(hot: &Hot) -> Result<Self, NotWhole> {
+        let access = &hot.access;
         let lists = [
             (List::Banned, "banned", &access.banned.pubkeys),
             (List::Read, "read", &access.read.pubkeys),
@@ -219,27 +190,35 @@ impl Lists {
                 entries.extend(listed.map(|(key, until)| Entry { key, list, until }));
             }
         }
-        Ok(Self::new(Modes::of(access), entries))
+        Ok(Self::new(Terms::of(hot), entries))
     }
 
     /// The lists of a configuration that names a generation: all shards, of that generation and with that hash.
-    pub fn whole(access: &Access, shards: &[Option<String>; SHARDS]) -> Result<Self, NotWhole> {
-        let wanted = access.generation.as_deref().unwrap_or_default();
+    pub fn whole(hot: &Hot, shards: &[Option<String>; SHARDS]) -> Result<Self, NotWhole> {
+        let wanted = hot.access.generation.as_deref().unwrap_or_default();
+        if hot.access.knows_nobody() {
+            return Err(NotWhole::Nobody);
+        }
         let mut entries = Vec::new();
         for (number, text) in shards.iter().enumerate() {
             let text = text.as_deref().ok_or(NotWhole::Missing(number))?;
             read_shard(number, text, wanted, &mut entries)?;
         }
-        let lists = Self::sorted(Modes::of(access), entries);
+        let lists = Self::sorted(Terms::of(hot), entries);
         if lists.generation != wanted {
             return Err(NotWhole::Hash(wanted.to_owned()));
         }
         Ok(lists)
     }
 
+    /// On which terms somebody gets in.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
     /// How the lists are meant.
     pub fn modes(&self) -> Modes {
-        self.modes
+        self.terms.modes
     }
 
     /// The entries, sorted by key, then by list.
@@ -247,7 +226,7 @@ impl Lists {
         &self.entries
     }
 
-    /// SHA-256 in hex over the modes and the sorted entries with their dates: the one name of this state of affairs, in
+    /// SHA-256 in hex over the terms and the sorted entries with their dates: the one name of this state of affairs, in
     /// the configuration, in every shard, in `/status` and in the resource's status.
     pub fn generation(&self) -> String {
         self.generation.clone()
@@ -264,12 +243,9 @@ impl Lists {
     }
 }
 
-fn hash(modes: Modes, entries: &[Entry]) -> String {
-    let Modes { read, write, by } = modes;
+fn hash(terms: &Terms, entries: &[Entry]) -> String {
     let mut hash = Sha256::new();
-    hash.update(format!(
-        "allowlist 1\nread {read:?}\nwrite {write:?} by {by:?}\n"
-    ));
+    hash.update(terms.text());
     // By the block: a hash of 100,000 lines is not begun and ended with each.
     let mut lines = String::with_capacity(BLOCK + 128);
     for entry in entries {

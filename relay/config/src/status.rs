@@ -36,7 +36,7 @@ pub struct Status {
     pub store: StoreStatus,
 }
 
-/// Which modes and lists are in force, and why newer ones are not.
+/// Who gets in: which lists are in force, on which terms, and why newer ones are not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AccessStatus {

@@ -1,7 +1,7 @@
 //! The eight shards of the allowlist beside the configuration file.
 
 use relay_config::{
-    Access, Lists,
+    Hot, Lists,
     lists::{NotWhole, SHARD_BYTES, SHARDS},
     names,
 };
@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Why modes and lists are not taken. The text names the shard, and the line where there is one.
+/// Why terms and lists are not taken. The text names the shard, and the line where there is one.
 #[derive(Debug, thiserror::Error)]
 pub enum ShardError {
     /// A shard is there and cannot be read.
@@ -30,16 +30,16 @@ pub enum ShardError {
     NotWhole(#[from] NotWhole),
 }
 
-/// The modes and lists of a configuration: from the shards beside its file when it names a generation, else its own.
-pub fn read(config: Option<&Path>, access: &Access) -> Result<Lists, ShardError> {
-    if access.generation.is_none() {
-        return Ok(Lists::inline(access)?);
+/// The terms and lists of a configuration: from the shards beside its file when it names a generation, else its own.
+pub fn read(config: Option<&Path>, hot: &Hot) -> Result<Lists, ShardError> {
+    if hot.access.generation.is_none() {
+        return Ok(Lists::inline(hot)?);
     }
     let mut shards = [const { None }; SHARDS];
     for (shard, (number, path)) in shards.iter_mut().zip(paths(config).enumerate()) {
         *shard = text(number, &path)?;
     }
-    Ok(Lists::whole(access, &shards)?)
+    Ok(Lists::whole(hot, &shards)?)
 }
 
 /// Where the shards stand, or would.

@@ -24,7 +24,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Err(problem) => return fail(MISUSED, problem),
     };
     let path = path.display();
-    match allowlist::read(arguments.config.as_deref(), &loaded.config.hot.access) {
+    match allowlist::read(arguments.config.as_deref(), &loaded.config.hot) {
         Ok(lists) => {
             let (generation, entries) = (lists.generation(), lists.entries().len());
             println!("{path} is good: allowlist {generation}, {entries} entries");

@@ -13,7 +13,7 @@
 use super::peer_addr;
 use crate::{
     metrics::{Limited, Metrics},
-    policy::network::network,
+    policy::{lists::Rules, network::network},
     telemetry::Seldom,
 };
 use arc_swap::ArcSwap;
@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug)]
 pub struct Gate {
     hot: Arc<ArcSwap<Hot>>,
+    rules: Arc<ArcSwap<Rules>>,
     metrics: Arc<Metrics>,
     caps: Caps,
     counts: Mutex<Counts>,
@@ -111,9 +112,15 @@ pub struct Admitted {
 
 impl Gate {
     /// A gate that nobody has passed yet.
-    pub fn new(hot: Arc<ArcSwap<Hot>>, metrics: Arc<Metrics>, caps: Caps) -> Arc<Self> {
+    pub fn new(
+        hot: Arc<ArcSwap<Hot>>,
+        rules: Arc<ArcSwap<Rules>>,
+        metrics: Arc<Metrics>,
+        caps: Caps,
+    ) -> Arc<Self> {
         Arc::new(Self {
             hot,
+            rules,
             metrics,
             caps,
             counts: Mutex::default(),
@@ -154,7 +161,7 @@ impl Gate {
 
     /// May a client with this address be here at all (`hot.addresses`)?
     pub fn lets_in(&self, address: IpAddr) -> bool {
-        let admitted = self.hot.load().addresses.admit(address);
+        let admitted = self.rules.load().terms().addresses.admit(address);
         if !admitted {
             self.refuse(Limited::Addresses);
         }

@@ -2,7 +2,7 @@
 //! takes it, and only what is on is listed.
 
 use super::reply;
-use crate::SOFTWARE;
+use crate::{SOFTWARE, policy::lists::Rules};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use nostr::key::PublicKey;
 use relay_config::{
@@ -58,8 +58,8 @@ struct Limitation {
     created_at_upper_limit: u64,
 }
 
-/// The document of this configuration.
-pub fn document(hot: &Hot) -> Document<'_> {
+/// The document of this configuration, and of what says who gets in.
+pub fn document<'a>(hot: &'a Hot, rules: &Rules) -> Document<'a> {
     let info = &hot.info;
     Document {
         name: info.name.as_deref(),
@@ -72,11 +72,11 @@ pub fn document(hot: &Hot) -> Document<'_> {
         software: SOFTWARE,
         version: env!("CARGO_PKG_VERSION"),
         terms_of_service: info.terms_of_service.as_deref(),
-        limitation: limitation(hot),
+        limitation: limitation(hot, rules),
     }
 }
 
-fn limitation(hot: &Hot) -> Limitation {
+fn limitation(hot: &Hot, rules: &Rules) -> Limitation {
     let limits = &hot.limits;
     Limitation {
         max_message_length: limits.message_bytes.get(),
@@ -88,20 +88,21 @@ fn limitation(hot: &Hot) -> Limitation {
         max_content_length: limits.content_characters.get(),
         min_pow_difficulty: limits.min_pow.get(),
         // Only where nothing at all can be done before AUTH.
-        auth_required: hot.auth.required == Required::Always,
+        auth_required: rules.terms().auth.required == Required::Always,
         payment_required: false,
-        restricted_writes: restricts_writes(hot),
+        restricted_writes: restricts_writes(hot, rules),
         created_at_upper_limit: limits.created_at_ahead.get().as_secs(),
     }
 }
 
 /// Must an event have more than form and signature to be taken? Bans are left out: they are for a few, and not announced.
-fn restricts_writes(hot: &Hot) -> bool {
-    let (auth, access) = (hot.auth.required, &hot.access);
-    hot.limits.min_pow.get() > 0
-        || matches!(auth, Required::Write | Required::Always)
-        || access.write.mode != Mode::Open
-        || access.kinds != Kinds::default()
+fn restricts_writes(hot: &Hot, rules: &Rules) -> bool {
+    let terms = rules.terms();
+    rules.is_shut()
+        || hot.limits.min_pow.get() > 0
+        || matches!(terms.auth.required, Required::Write | Required::Always)
+        || terms.modes.write != Mode::Open
+        || terms.kinds != Kinds::default()
 }
 
 /// The administrator's key as NIP-11 wants it: 64 hex characters, whichever way it was written.
@@ -111,8 +112,8 @@ fn pubkey(info: &Info) -> Option<String> {
 }
 
 /// The answer to a request for the document.
-pub fn answer(hot: &Hot) -> Response {
-    with_cors(reply::json(CONTENT_TYPE, &document(hot)))
+pub fn answer(hot: &Hot, rules: &Rules) -> Response {
+    with_cors(reply::json(CONTENT_TYPE, &document(hot, rules)))
 }
 
 /// The answer to a browser that asks whether it may.
@@ -146,11 +147,20 @@ pub fn is_wanted(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use relay_config::Lists;
     use serde_json::{Value, json};
+
+    fn rules(hot: &Hot) -> Rules {
+        Rules::new(&Lists::inline(hot).unwrap())
+    }
+
+    fn told(hot: &Hot, rules: &Rules) -> Value {
+        serde_json::to_value(document(hot, rules)).unwrap()
+    }
 
     fn shown(yaml: &str) -> Value {
         let config = relay_config::Config::read(yaml).unwrap();
-        serde_json::to_value(document(&config.hot)).unwrap()
+        told(&config.hot, &rules(&config.hot))
     }
 
     #[test]
@@ -230,6 +240,21 @@ mod tests {
         ] {
             assert_eq!(told(hot), expected, "{hot}");
         }
+    }
+
+    #[test]
+    fn what_is_told_is_what_is_in_force_and_not_what_waits_for_its_lists() {
+        let mut asked = Hot::default();
+        asked.auth.required = Required::Always;
+        let open = told(&asked, &Rules::open())["limitation"].clone();
+        assert_eq!(
+            (&open["auth_required"], &open["restricted_writes"]),
+            (&json!(false), &json!(false))
+        );
+        let always = told(&Hot::default(), &rules(&asked))["limitation"].clone();
+        assert_eq!(always["auth_required"], json!(true));
+        let shut = told(&Hot::default(), &Rules::shut())["limitation"].clone();
+        assert_eq!(shut["restricted_writes"], json!(true));
     }
 
     #[test]

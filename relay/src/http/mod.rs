@@ -25,6 +25,7 @@ pub mod upgrade;
 
 use crate::{
     drain::{Drain, DrainSignal},
+    policy::lists::Rules,
     vitals::Vitals,
 };
 use accept::{From, Routes};
@@ -47,6 +48,8 @@ pub type Sessions =
 pub struct Public {
     /// The configuration in force.
     pub hot: Arc<ArcSwap<Hot>>,
+    /// Who gets in, for the information document.
+    pub rules: Arc<ArcSwap<Rules>>,
     /// Who may come in.
     pub gate: Arc<Gate>,
     /// The stop of the process.
@@ -96,7 +99,9 @@ impl Public {
         let hot = self.hot.load();
         match *method {
             Method::GET if upgrade::is_wanted(&request.headers) => self.upgrade(request),
-            Method::GET | Method::HEAD if info::is_wanted(&request.headers) => info::answer(&hot),
+            Method::GET | Method::HEAD if info::is_wanted(&request.headers) => {
+                info::answer(&hot, &self.rules.load())
+            }
             Method::GET | Method::HEAD => page::answer(&hot),
             Method::OPTIONS => info::preflight(),
             _ => not_allowed(),

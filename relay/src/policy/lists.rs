@@ -1,22 +1,24 @@
-//! Who may read and who may write: modes and lists, compiled for look-ups (`hot.access`, docs/configuration.md).
+//! Who gets in: the lists and the terms on which they are asked, compiled for look-ups (`hot.access`, docs/configuration.md).
 //!
-//! [`Rules`] are built once per swap and never changed: a judgement is a few look-ups in one table. Ban comes before
-//! every list, and whoever signs with throw-away keys is judged by what else is known of it. Nothing here reads a file.
+//! [`Rules`] are built once per swap and never changed: a judgement is a few look-ups in one table. They hold all that says
+//! who gets in, also `auth`, kinds and addresses, so that no judgement mixes two configurations. Ban comes before every list,
+//! and whoever signs with throw-away keys is judged by what else is known of it. Nothing here reads a file.
 
+use super::private;
 use crate::wire::{Event, PublicKey, Verdict, kind::THROW_AWAY};
 use relay_config::{
     Lists,
-    access::{Mode, WriteBy},
-    lists::{Entry, List, Modes},
+    access::{Mode, Required, WriteBy},
+    lists::{Entry, List, Terms},
 };
 use std::collections::HashMap;
 
 const DAY: u64 = 86_400;
 
-/// Modes and lists in force.
+/// Terms and lists in force.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    modes: Modes,
+    terms: Terms,
     generation: String,
     entries: u64,
     shut: bool,
@@ -55,19 +57,19 @@ impl Until {
 struct Judged<'a> {
     author: Option<PublicKey>,
     session: Option<&'a [PublicKey]>,
-    /// The event whose recipients may stand for its author.
+    /// The event whose recipients may stand in for its author.
     wrap: Option<&'a Event>,
 }
 
 impl<'a> Judged<'a> {
     fn new(event: &'a Event, keys: &'a [PublicKey], by: WriteBy) -> Self {
-        let wrap = THROW_AWAY.contains(&event.kind()).then_some(event);
-        let author = wrap.is_none() && by != WriteBy::Session;
-        let session = wrap.is_some() || by != WriteBy::Author;
+        let thrown_away = THROW_AWAY.contains(&event.kind());
+        let author = !thrown_away && by != WriteBy::Session;
+        let session = thrown_away || by != WriteBy::Author;
         Self {
             author: author.then(|| event.pubkey()),
             session: session.then_some(keys),
-            wrap,
+            wrap: private::is_private(event.kind()).then_some(event),
         }
     }
 
@@ -104,7 +106,7 @@ impl Rules {
         }
     }
 
-    /// Compiles modes and lists.
+    /// Compiles terms and lists.
     pub fn new(lists: &Lists) -> Self {
         let of_one_key = |one: &Entry, next: &Entry| one.key == next.key;
         let keys = lists.entries().chunk_by(of_one_key);
@@ -116,7 +118,7 @@ impl Rules {
         ends.dedup();
         ends.shrink_to_fit();
         Self {
-            modes: lists.modes(),
+            terms: lists.terms().clone(),
             generation: lists.generation(),
             entries: lists.entries().len() as u64,
             shut: false,
@@ -125,7 +127,7 @@ impl Rules {
         }
     }
 
-    /// SHA-256 of modes and lists in hex ([`Lists::generation`]); empty while shut.
+    /// SHA-256 of terms and lists in hex ([`Lists::generation`]); empty while shut.
     pub fn generation(&self) -> &str {
         &self.generation
     }
@@ -135,9 +137,9 @@ impl Rules {
         self.entries
     }
 
-    /// How the lists are meant.
-    pub fn modes(&self) -> Modes {
-        self.modes
+    /// On which terms somebody gets in.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// Is no list known yet?
@@ -152,9 +154,12 @@ impl Rules {
     /// is banned or denied.
     pub fn may_read(&self, keys: &[PublicKey], now: u64) -> Result<(), Verdict> {
         self.arrived()?;
+        if keys.is_empty() && matches!(self.required(), Required::Read | Required::Always) {
+            return Err(Verdict::auth_required("prove your key to read here"));
+        }
         self.not_banned(keys.iter().copied(), now)?;
         let listed = |key: &PublicKey| self.of(*key).read.holds(now);
-        match self.modes.read {
+        match self.terms.modes.read {
             Mode::Open => Ok(()),
             _ if keys.is_empty() => Err(Verdict::auth_required("prove your key to read here")),
             Mode::Allow if keys.iter().any(listed) => Ok(()),
@@ -166,6 +171,17 @@ impl Rules {
         }
     }
 
+    /// May a client that proved `keys` write at all, whatever it writes?
+    ///
+    /// # Errors
+    /// `auth-required:` when it must prove a key before.
+    pub fn may_speak(&self, keys: &[PublicKey]) -> Result<(), Verdict> {
+        if keys.is_empty() && matches!(self.required(), Required::Write | Required::Always) {
+            return Err(Verdict::auth_required("prove your key to write here"));
+        }
+        Ok(())
+    }
+
     /// May a client that proved `keys` publish `event`? `now` in seconds since 1970. A request to vanish from here is
     /// everybody's right (NIP-62): whoever knows our URL does not ask.
     ///
@@ -175,8 +191,8 @@ impl Rules {
         self.arrived()?;
         let who = std::iter::once(event.pubkey()).chain(keys.iter().copied());
         self.not_banned(who, now)?;
-        let judged = Judged::new(event, keys, self.modes.by);
-        match self.modes.write {
+        let judged = Judged::new(event, keys, self.terms.modes.by);
+        match self.terms.modes.write {
             Mode::Open => Ok(()),
             Mode::Allow => self.is_allowed(&judged, now),
             Mode::Deny => self.is_not_denied(&judged, now),
@@ -203,17 +219,24 @@ impl Rules {
         Err(Verdict::restricted("only listed keys may write here"))
     }
 
-    /// No key that counts is listed, and one is known: the author, a proved one, or a recipient's.
+    /// No key that counts is listed, and one is known: the author, a proved one, or else the recipients', all of them: a
+    /// made-up one beside a denied one is easily named.
     fn is_not_denied(&self, judged: &Judged, now: u64) -> Result<(), Verdict> {
         let listed = |key| self.of(key).write.holds(now);
         let wanted = |key| !listed(key) && !self.of(key).banned.holds(now);
         if judged.keys().any(listed) {
             return Err(Verdict::blocked("this key may not write here"));
         }
-        if judged.keys().next().is_some() || judged.recipients().any(wanted) {
+        let mut recipients = judged.recipients().map(wanted).peekable();
+        let welcome = recipients.peek().is_some() && recipients.all(|wanted| wanted);
+        if judged.keys().next().is_some() || welcome {
             return Ok(());
         }
         Err(Verdict::auth_required("prove your key to write this here"))
+    }
+
+    fn required(&self) -> Required {
+        self.terms.auth.required
     }
 
     fn arrived(&self) -> Result<(), Verdict> {

@@ -15,25 +15,36 @@ pub mod time;
 pub mod vanish;
 
 use crate::wire::{Event, Verdict, kind};
-use relay_config::Hot;
+use relay_config::{Hot, access::Kinds};
 
-/// Asks every rule that needs neither the signature nor the store, and does not ask who is speaking.
+/// Asks every rule that needs neither the signature nor the store, and does not ask who is speaking. `kinds` are those in
+/// force, which is not always what `hot` says.
 ///
 /// # Errors
 /// The verdict for the client, of the first rule that objects.
-pub fn check(event: &Event, hot: &Hot, now: u64) -> Result<(), Verdict> {
-    let (number, limits) = (event.kind(), &hot.limits);
-    if number == kind::AUTH {
+pub fn check(event: &Event, hot: &Hot, kinds: &Kinds, now: u64) -> Result<(), Verdict> {
+    let limits = &hot.limits;
+    if event.kind() == kind::AUTH {
         return Err(Verdict::invalid("AUTH events go in AUTH"));
     }
-    if !hot.access.kinds.takes(number) && !vanish::names_us(event, hot.url.as_deref()) {
-        return Err(Verdict::blocked(format!("kind {number} is not taken here")));
-    }
+    takes(event, hot, kinds)?;
     limits::check(event, limits)?;
     time::check(event, limits.created_at_ahead.get(), now)?;
     pow::check(event, limits.min_pow.get())?;
     protected::check(event)?;
     vanish::check(event)
+}
+
+/// Is this kind taken? To vanish from here is everybody's right.
+///
+/// # Errors
+/// `blocked:` with the kind.
+pub fn takes(event: &Event, hot: &Hot, kinds: &Kinds) -> Result<(), Verdict> {
+    let kind = event.kind();
+    if kinds.takes(kind) || vanish::names_us(event, hot.url.as_deref()) {
+        return Ok(());
+    }
+    Err(Verdict::blocked(format!("kind {kind} is not taken here")))
 }
 
 #[cfg(test)]
@@ -57,7 +68,8 @@ pub(crate) mod tests {
     #[test]
     fn an_auth_event_is_refused_and_its_neighbours_are_not() {
         let now = 1_700_000_000;
-        let check = |kind| check(&event(kind, "[]", ""), &Hot::default(), now);
+        let (hot, kinds) = (Hot::default(), Kinds::default());
+        let check = |kind| check(&event(kind, "[]", ""), &hot, &kinds, now);
         assert_eq!(
             check(22_242).unwrap_err().to_string(),
             "invalid: AUTH events go in AUTH"
@@ -65,11 +77,12 @@ pub(crate) mod tests {
         assert_eq!(check(22_241), Ok(()));
         assert_eq!(check(1), Ok(()));
     }
+
     #[test]
     fn a_kind_that_is_not_taken_is_named_and_a_request_to_vanish_from_here_always_is_taken() {
-        let mut hot = Hot::default();
-        hot.access.kinds.deny = vec!["4".parse().unwrap(), "62".parse().unwrap()];
-        let check = |kind, tags| check(&event(kind, tags, ""), &hot, 1_700_000_000);
+        let (hot, mut kinds) = (Hot::default(), Kinds::default());
+        kinds.deny = vec!["4".parse().unwrap(), "62".parse().unwrap()];
+        let check = |kind, tags| check(&event(kind, tags, ""), &hot, &kinds, 1_700_000_000);
         let refused = check(4, "[]").unwrap_err().to_string();
         assert_eq!(refused, "blocked: kind 4 is not taken here");
         assert_eq!(check(1, "[]"), Ok(()));

@@ -17,19 +17,18 @@ use super::{
     auth::{self, Asked},
     mailbox::{Letter, Mailbox},
     publish::{Incoming, Verb},
-    rights::{self, WriteRights},
+    rights::WriteRights,
     shared::Shared,
     turns::Place,
 };
 use crate::{
     hub::{Held, Hub, Keys},
     metrics::{AuthFailure, Metrics},
-    policy::{self, protected},
+    policy,
     role::Answer,
     store::{Answers, Outcome, Ticket},
     wire::{Event, EventId, PublicKey, Unreadable, Verdict, Verified, reply},
 };
-use relay_config::Hot;
 use std::{borrow::Borrow, sync::Arc};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -92,9 +91,9 @@ pub(super) fn judge(
         keys: mailbox.recipient.keys(),
         judged: Judged::default(),
     };
-    let read = batch.read(incoming);
-    let new = batch.leave_out_known(read);
     let rights = WriteRights::now(shared);
+    let read = batch.read(incoming, &rights);
+    let new = batch.leave_out_known(read);
     let admitted = batch.admit(new, &rights);
     let mut verified = batch.verify(admitted);
     if rights.are_old(shared) {
@@ -106,15 +105,14 @@ pub(super) fn judge(
 
 impl Batch<'_> {
     /// Steps 1 to 4; AUTHs are answered.
-    fn read(&mut self, incoming: &[Incoming]) -> Vec<Candidate<Event>> {
-        let (hot, now) = (self.shared.hot.load_full(), self.shared.clock.now());
+    fn read(&mut self, incoming: &[Incoming], rights: &WriteRights) -> Vec<Candidate<Event>> {
         let mut candidates = Vec::with_capacity(incoming.len());
         for incoming in incoming {
             let place = incoming.place;
             match (Event::read(incoming.text()), incoming.verb) {
                 (Ok(event), Verb::Event) => {
                     self.shared.metrics.received(event.kind());
-                    match self.check(&event, &hot, now) {
+                    match rights.check(&event, &self.keys) {
                         Ok(()) => candidates.push(Candidate {
                             place,
                             event,
@@ -123,26 +121,19 @@ impl Batch<'_> {
                         Err(verdict) => self.refuse(place, &event.id(), &verdict),
                     }
                 }
-                (Ok(event), Verb::Auth) => self.authenticate(place, event, &hot, now),
+                (Ok(event), Verb::Auth) => self.authenticate(place, event, rights),
                 (Err(unreadable), verb) => self.unreadable(place, &unreadable, verb),
             }
         }
         candidates
     }
 
-    /// Steps 2 to 4: what needs neither the store nor the signature nor a list.
-    fn check(&self, event: &Event, hot: &Hot, now: u64) -> Result<(), Verdict> {
-        rights::may_speak(hot, &self.keys)?;
-        policy::check(event, hot, now)?;
-        protected::may_publish(event, &self.keys)
-    }
-
-    fn authenticate(&mut self, place: Place, event: Event, hot: &Hot, now: u64) {
+    fn authenticate(&mut self, place: Place, event: Event, rights: &WriteRights) {
         let id = event.id();
         let asked = Asked {
             challenge: self.mailbox.challenge,
-            url: hot.url.as_deref(),
-            now,
+            url: rights.hot.url.as_deref(),
+            now: rights.now,
         };
         let proved = asked.check(event).and_then(|key| self.prove(key));
         let answer = match proved {

@@ -1,5 +1,5 @@
-//! Who may read and write: the configuration's `auth.required` and the lists in force, asked with the keys that a session
-//! proved; and how all open sessions learn that the answer may have changed.
+//! Who may read and write: the terms and lists in force, asked with the keys that a session proved; and how all open sessions
+//! learn that the answer may have changed.
 //!
 //! Rights are judged anew, not remembered: at every REQ and COUNT, for every event, and for all open subscriptions when
 //! lists are swapped or an entry's date passes. [`Shared::rejudge`] begins a new *generation*: no session sends anything
@@ -8,10 +8,10 @@
 use super::shared::Shared;
 use crate::{
     hub::Recipient,
-    policy::{lists::Rules, vanish},
+    policy::{self, lists::Rules, protected, vanish},
     wire::{Event, PublicKey, Verdict},
 };
-use relay_config::{Hot, access::Required};
+use relay_config::Hot;
 use std::{
     collections::HashMap,
     sync::{
@@ -87,7 +87,7 @@ impl Drop for Enrolled {
 }
 
 impl Shared {
-    /// Judges the read rights of all open sessions anew: to be called after a swap of the lists or of `auth.required`. Who
+    /// Judges the read rights of all open sessions anew: to be called after a swap of terms or lists. Who
     /// lost them gets nothing more, whatever waits for it, and CLOSED for each of its subscriptions; its connection stays.
     /// Everybody else notices nothing, and is not even woken.
     pub fn rejudge(&self) {
@@ -122,27 +122,15 @@ impl Shared {
 
     /// May a client that proved `keys` read now?
     pub(super) fn may_read(&self, keys: &[PublicKey]) -> Result<(), Verdict> {
-        let required = self.hot.load().auth.required;
-        if keys.is_empty() && matches!(required, Required::Read | Required::Always) {
-            return Err(Verdict::auth_required("prove your key to read here"));
-        }
         self.rules.load().may_read(keys, self.clock.now())
     }
 }
 
-/// Must a client prove a key before it may write at all?
-pub(super) fn may_speak(hot: &Hot, keys: &[PublicKey]) -> Result<(), Verdict> {
-    if keys.is_empty() && matches!(hot.auth.required, Required::Write | Required::Always) {
-        return Err(Verdict::auth_required("prove your key to write here"));
-    }
-    Ok(())
-}
-
 /// What decides about a write, as it is at one moment.
 pub(super) struct WriteRights {
-    hot: Arc<Hot>,
+    pub(super) hot: Arc<Hot>,
     rules: Arc<Rules>,
-    now: u64,
+    pub(super) now: u64,
 }
 
 impl WriteRights {
@@ -154,10 +142,18 @@ impl WriteRights {
         }
     }
 
+    /// Steps 2 to 4 of `judge`: what needs neither the store nor the signature nor a list.
+    pub(super) fn check(&self, event: &Event, keys: &[PublicKey]) -> Result<(), Verdict> {
+        self.rules.may_speak(keys)?;
+        policy::check(event, &self.hot, &self.rules.terms().kinds, self.now)?;
+        protected::may_publish(event, keys)
+    }
+
     /// May a client that proved `keys` publish this event? To vanish from here is everybody's right, also of the banned
     /// (NIP-62); a request that names others is an event like any other, or it would carry anything past the lists.
     pub(super) fn judge(&self, event: &Event, keys: &[PublicKey]) -> Result<(), Verdict> {
-        may_speak(&self.hot, keys)?;
+        self.rules.may_speak(keys)?;
+        policy::takes(event, &self.hot, &self.rules.terms().kinds)?;
         if vanish::names_us(event, self.hot.url.as_deref()) {
             return Ok(());
         }
@@ -202,7 +198,7 @@ mod tests {
         let yaml =
             format!("version: 1\nhot: {{access: {{read: {{mode: Allow, pubkeys: ['{key}']}}}}}}\n");
         let config = Config::read(&yaml).unwrap();
-        Arc::new(Rules::new(&Lists::inline(&config.hot.access).unwrap()))
+        Arc::new(Rules::new(&Lists::inline(&config.hot).unwrap()))
     }
 
     fn session(shared: &Arc<Shared>, key: PublicKey) -> (Enrolled, Arc<Recipient>) {

@@ -21,7 +21,7 @@ pub struct Parts {
     pub store: Store,
     /// The configuration in force; each message takes one snapshot.
     pub hot: Arc<ArcSwap<Hot>>,
-    /// Modes and lists in force; [`Shared::rejudge`] follows each swap.
+    /// Who gets in: terms and lists in force; [`Shared::rejudge`] follows each swap.
     pub rules: Arc<ArcSwap<Rules>>,
     /// What the role of this process decides.
     pub role: Arc<dyn Role>,

@@ -15,8 +15,9 @@ pub const MLS_GROUP: u16 = 445;
 /// Gift wraps, stored and ephemeral (NIP-59): signed by throw-away keys, meant for those whom `p` names.
 pub const GIFT_WRAPS: [u16; 2] = [1059, 21_059];
 
-/// Kinds that are signed by a fresh key each. Their author says nothing: the session is judged, or the recipients that
-/// `p` names.
+/// Kinds that are signed by a fresh key each. Their author says nothing: the session is judged. Of gift wraps the recipients
+/// that `p` names may stand in for it, because only they ever see them; a group message is shown to everybody who may read, so
+/// nobody else's name in it lets a stranger write.
 pub const THROW_AWAY: [u16; 3] = [MLS_GROUP, GIFT_WRAPS[0], GIFT_WRAPS[1]];
 
 /// AUTH events: they belong into AUTH messages, are never stored and never passed on (NIP-42).

@@ -1,4 +1,4 @@
-//! Merge, dates and modes against the simplest model: a bag of lines, read from the front each time.
+//! Merge, dates, modes and logins against the simplest model: a bag of lines, read from the front each time.
 
 use nostr_fleet_relay::{
     policy::lists::Rules,
@@ -8,8 +8,8 @@ use nostr_fleet_relay::{
 use proptest::prelude::*;
 use relay_config::{
     Lists,
-    access::{Mode, WriteBy},
-    lists::{Entry, Key, List, Modes},
+    access::{Mode, Required, WriteBy},
+    lists::{Entry, Key, List, Modes, Terms},
 };
 
 /// Twelve people, among them the authors of the events.
@@ -56,6 +56,20 @@ fn any_modes() -> impl Strategy<Value = Modes> {
     (any_mode(), any_mode(), by).prop_map(|(read, write, by)| Modes { read, write, by })
 }
 
+fn any_terms() -> impl Strategy<Value = Terms> {
+    let required = prop_oneof![
+        3 => Just(Required::Never),
+        1 => Just(Required::Read),
+        1 => Just(Required::Write),
+        1 => Just(Required::Always),
+    ];
+    (any_modes(), required).prop_map(|(modes, required)| {
+        let mut terms = Terms::from(modes);
+        terms.auth.required = required;
+        terms
+    })
+}
+
 fn entry(line: &Line) -> Entry {
     let day = |after: u64| format!("2026-11-{}", 20 + after).parse().unwrap();
     Entry {
@@ -65,12 +79,13 @@ fn entry(line: &Line) -> Entry {
     }
 }
 
-fn lists(modes: Modes, lines: &[Line]) -> Lists {
-    Lists::new(modes, lines.iter().map(entry).collect())
+fn lists(terms: impl Into<Terms>, lines: &[Line]) -> Lists {
+    Lists::new(terms, lines.iter().map(entry).collect())
 }
 
 struct Model<'a> {
     modes: Modes,
+    required: Required,
     lines: &'a [Line],
     now: u64,
 }
@@ -88,7 +103,9 @@ impl Model<'_> {
     /// The first word of the answer.
     fn read(&self, proved: &[usize]) -> &'static str {
         let any = |list| proved.iter().any(|who| self.is(list, *who));
+        let login = matches!(self.required, Required::Read | Required::Always);
         match self.modes.read {
+            _ if login && proved.is_empty() => "auth-required",
             _ if any(List::Banned) => "blocked",
             Mode::Open => "ok",
             _ if proved.is_empty() => "auth-required",
@@ -99,16 +116,19 @@ impl Model<'_> {
         }
     }
 
-    fn write(&self, event: Sent, proved: &[usize]) -> &'static str {
+    fn write(&self, event: &Sent, proved: &[usize]) -> &'static str {
+        let login = matches!(self.required, Required::Write | Required::Always);
+        if login && proved.is_empty() {
+            return "auth-required";
+        }
         let mut all = proved.to_vec();
         all.push(event.author);
         if all.iter().any(|who| self.is(List::Banned, *who)) {
             return "blocked";
         }
-        let by = if event.wrap {
-            WriteBy::Session
-        } else {
-            self.modes.by
+        let by = match event.kind {
+            NOTE => self.modes.by,
+            _ => WriteBy::Session,
         };
         let judged = match by {
             WriteBy::Author => vec![event.author],
@@ -116,34 +136,56 @@ impl Model<'_> {
             WriteBy::Either => all,
         };
         let listed = judged.iter().any(|who| self.is(List::Write, *who));
-        let welcome = |who: usize| {
-            let listed = self.is(List::Write, who) == (self.modes.write == Mode::Allow);
-            event.wrap && listed && !self.is(List::Banned, who)
+        let wrapped_for = match event.kind {
+            GIFT_WRAP | EPHEMERAL_WRAP => &event.to[..],
+            _ => &[],
         };
+        let welcome = |who: &usize| {
+            let listed = self.is(List::Write, *who) == (self.modes.write == Mode::Allow);
+            listed && !self.is(List::Banned, *who)
+        };
+        let all_welcome = !wrapped_for.is_empty() && wrapped_for.iter().all(welcome);
         match self.modes.write {
             Mode::Open => "ok",
-            Mode::Allow if listed || welcome(event.to) => "ok",
+            Mode::Allow if listed || wrapped_for.iter().any(welcome) => "ok",
             Mode::Allow if by != WriteBy::Author && proved.is_empty() => "auth-required",
             Mode::Allow => "restricted",
             Mode::Deny if listed => "blocked",
-            Mode::Deny if !judged.is_empty() || welcome(event.to) => "ok",
+            Mode::Deny if !judged.is_empty() || all_welcome => "ok",
             Mode::Deny => "auth-required",
         }
     }
 }
 
-/// An event: a note, or a gift wrap for somebody.
-#[derive(Clone, Copy, Debug)]
+const NOTE: u16 = 1;
+const GROUP_MESSAGE: u16 = 445;
+const GIFT_WRAP: u16 = 1059;
+const EPHEMERAL_WRAP: u16 = 21_059;
+
+/// An event, and whom `p` names in it.
+#[derive(Clone, Debug)]
 struct Sent {
     author: usize,
-    to: usize,
-    wrap: bool,
+    kind: u16,
+    to: Vec<usize>,
 }
 
-fn event(sent: Sent) -> Event {
-    let kind = if sent.wrap { 1059 } else { 1 };
-    let to = person(sent.to).to_string();
-    let text = Signer::from_seed(sent.author as u64).event(FIRST_DAY, kind, &[&["p", &to]], "");
+fn any_event() -> impl Strategy<Value = Sent> {
+    let kind = prop_oneof![
+        Just(NOTE),
+        Just(GROUP_MESSAGE),
+        Just(GIFT_WRAP),
+        Just(EPHEMERAL_WRAP)
+    ];
+    let to = prop::collection::vec(0..PEOPLE, 0..4);
+    (0..PEOPLE, kind, to).prop_map(|(author, kind, to)| Sent { author, kind, to })
+}
+
+fn event(sent: &Sent) -> Event {
+    let to: Vec<String> = sent.to.iter().map(|who| person(*who).to_string()).collect();
+    let tags: Vec<[&str; 2]> = to.iter().map(|to| ["p", to.as_str()]).collect();
+    let tags: Vec<&[&str]> = tags.iter().map(|tag| &tag[..]).collect();
+    let text = Signer::from_seed(sent.author as u64).event(FIRST_DAY, sent.kind, &tags, "");
     Event::read(&text).unwrap()
 }
 
@@ -177,19 +219,20 @@ proptest! {
 
     #[test]
     fn everybody_hears_what_the_model_says(
-        modes in any_modes(),
+        terms in any_terms(),
         lines in prop::collection::vec(any_line(), 0..30),
         proved in prop::collection::vec(0..PEOPLE, 0..3),
-        (author, to, wrap) in (0..PEOPLE, 0..PEOPLE, any::<bool>()),
+        sent in any_event(),
         seconds in 0..5 * DAY,
     ) {
         let now = FIRST_DAY + seconds;
-        let rules = Rules::new(&lists(modes, &lines));
-        let model = Model { modes, lines: &lines, now };
+        let (modes, required) = (terms.modes, terms.auth.required);
+        let rules = Rules::new(&lists(terms, &lines));
+        let model = Model { modes, required, lines: &lines, now };
         let keys: Vec<_> = proved.iter().map(|who| person(*who)).collect();
         prop_assert_eq!(word(rules.may_read(&keys, now)), model.read(&proved));
-        let sent = Sent { author, to, wrap };
-        prop_assert_eq!(word(rules.may_write(&event(sent), &keys, now)), model.write(sent, &proved));
+        let judged = rules.may_speak(&keys).and_then(|()| rules.may_write(&event(&sent), &keys, now));
+        prop_assert_eq!(word(judged), model.write(&sent, &proved));
     }
 
     #[test]

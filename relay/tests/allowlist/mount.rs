@@ -3,7 +3,7 @@
 use relay_config::{
     Config, Lists,
     access::Mode,
-    lists::{Entry, Key, List, Modes, SHARDS},
+    lists::{Entry, Key, List, Modes, NOBODY, SHARDS, Terms},
     names,
 };
 use std::{
@@ -94,13 +94,34 @@ pub fn writers(write: Mode, keys: &[[u8; 32]]) -> Lists {
     Lists::new(modes, keys.iter().map(entry).collect())
 }
 
-/// What the operator writes for modes and lists.
+/// These lists under other terms.
+pub fn under(lists: &Lists, change: impl FnOnce(&mut Terms)) -> Lists {
+    let mut terms = lists.terms().clone();
+    change(&mut terms);
+    Lists::new(terms, lists.entries().to_vec())
+}
+
+/// What the operator writes while there never was a good list.
+pub fn nobody() -> Files {
+    alone(&format!(
+        "version: 1\nhot: {{access: {{write: {{mode: Allow}}, generation: '{NOBODY}'}}}}\n"
+    ))
+}
+
+/// These files, written for a resource.
+pub fn of_resource(files: &Files, uid: &str) -> Files {
+    rewritten(files, names::CONFIG_FILE, |text| {
+        let mut config = Config::read(text).unwrap();
+        config.hot.access.resource_uid = Some(uid.to_owned());
+        config.write()
+    })
+}
+
+/// What the operator writes for terms and lists.
 pub fn files(lists: &Lists) -> Files {
     let mut config = Config::default();
-    config.hot.access.write.mode = lists.modes().write;
-    config.hot.access.read.mode = lists.modes().read;
-    config.hot.access.write.by = lists.modes().by;
-    config.hot.access.generation = Some(lists.generation());
+    let terms = lists.terms().clone();
+    terms.put(&mut config.hot, Some(lists.generation()));
     config.hot.limits.connections_per_address = serde_json::from_str("1000").unwrap();
     let shards = lists.shards().into_iter().enumerate();
     shards

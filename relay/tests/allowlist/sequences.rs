@@ -3,10 +3,14 @@
 
 use crate::{
     door::Door,
-    mount::{Files, all_names, alone, files, write_plain, writers},
+    mount::{Files, all_names, alone, files, nobody, under, write_plain, writers},
 };
 use proptest::prelude::*;
-use relay_config::{Config, Lists, access::Mode, names};
+use relay_config::{
+    Config, Lists,
+    access::{Mode, Required},
+    names,
+};
 
 /// What may stand in the files.
 struct Choice {
@@ -14,7 +18,12 @@ struct Choice {
     generation: String,
     /// Whole without shards.
     inline: bool,
+    /// Says that there never was a good list.
+    knows_nobody: bool,
 }
+
+/// How many there are to choose from.
+const CHOICES: usize = 8;
 
 fn choices() -> Vec<Choice> {
     let (alice, bob, carol) = ([0x11; 32], [0x55; 32], [0xee; 32]);
@@ -24,22 +33,34 @@ fn choices() -> Vec<Choice> {
         writers(Mode::Allow, &[alice]),
         writers(Mode::Allow, &[alice, bob, carol]),
         writers(Mode::Deny, &[bob]),
+        under(&writers(Mode::Allow, &[alice]), |terms| {
+            terms.auth.required = Required::Always;
+        }),
     ];
     let sharded = sharded.iter().map(|lists| Choice {
         files: files(lists),
         generation: lists.generation(),
         inline: false,
+        knows_nobody: false,
     });
-    let alone = [inline.as_str(), "version: 1\n"]
+    let auth = "version: 1\nhot: {auth: {required: Read}}\n";
+    let alone = [inline.as_str(), "version: 1\n", auth]
         .into_iter()
         .map(|yaml| Choice {
             files: alone(yaml),
-            generation: Lists::inline(&Config::read(yaml).unwrap().hot.access)
+            generation: Lists::inline(&Config::read(yaml).unwrap().hot)
                 .unwrap()
                 .generation(),
             inline: true,
+            knows_nobody: false,
         });
-    sharded.chain(alone).collect()
+    let nobody = Choice {
+        files: nobody(),
+        generation: String::new(),
+        inline: false,
+        knows_nobody: true,
+    };
+    sharded.chain(alone).chain([nobody]).collect()
 }
 
 /// What stands in one file.
@@ -61,22 +82,23 @@ enum Step {
 
 fn any_step() -> impl Strategy<Value = Step> {
     let text = prop_oneof![
-        8 => (0..5_usize).prop_map(Text::Of),
+        8 => (0..CHOICES).prop_map(Text::Of),
         1 => Just(Text::Missing),
         1 => Just(Text::Garbled),
     ];
     prop_oneof![
         5 => prop::collection::vec((0..9_usize, text), 1..5).prop_map(Step::Swap),
-        3 => (0..5_usize).prop_map(Step::Whole),
+        3 => (0..CHOICES).prop_map(Step::Whole),
         2 => Just(Step::Restart),
     ]
 }
 
-/// Which texts stand where, in the order of [`all_names`], and which generation is in force.
+/// Which texts stand where, in the order of [`all_names`], and which generation is in force, or kept in the volume.
 struct Model {
     choices: Vec<Choice>,
     texts: [Text; 9],
     in_force: String,
+    kept: String,
 }
 
 impl Model {
@@ -99,8 +121,15 @@ impl Model {
             return None;
         };
         let choice = &self.choices[config];
+        if choice.knows_nobody {
+            return None;
+        }
         let agree = self.texts[1..].iter().all(|text| *text == self.texts[0]);
         (choice.inline || agree).then_some(choice.generation.as_str())
+    }
+
+    fn knows_nobody(&self) -> bool {
+        matches!(self.texts[0], Text::Of(config) if self.choices[config].knows_nobody)
     }
 
     fn step(&mut self, step: &Step) {
@@ -109,10 +138,14 @@ impl Model {
                 .iter()
                 .for_each(|(file, text)| self.texts[*file] = *text),
             Step::Whole(choice) => self.texts = [Text::Of(*choice); 9],
-            Step::Restart => {}
+            Step::Restart => self.in_force.clone_from(&self.kept),
         }
         if let Some(whole) = self.whole() {
             self.in_force = whole.to_owned();
+            self.kept.clone_from(&self.in_force);
+        }
+        if self.knows_nobody() {
+            self.in_force.clear();
         }
     }
 
@@ -127,7 +160,9 @@ fn check(steps: &[Step], mounted: bool) {
         choices: choices(),
         texts: [Text::Missing; 9],
         in_force: String::new(),
+        kept: String::new(),
     };
+    assert_eq!(model.choices.len(), CHOICES);
     model.texts[0] = Text::Of(0); // told Allow, and no shard is there
     let (mount, mut door) = Door::mounted(&model.files());
     if !mounted {

@@ -2,10 +2,25 @@
 
 use crate::{
     door::Door,
-    mount::{Files, all_names, alone, files, rewritten, with, without, write_plain, writers},
+    mount::{
+        Files, all_names, alone, files, nobody, of_resource, rewritten, under, with, without,
+        write_plain, writers,
+    },
 };
-use relay_config::{Lists, access::Mode, lists::SHARDS, names};
-use std::{fs, sync::atomic::Ordering};
+use relay_config::{
+    Lists,
+    access::{Mode, Required},
+    lists::SHARDS,
+    names,
+};
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 
 const ALICE: [u8; 32] = [0x11; 32];
 const BOB: [u8; 32] = [0xee; 32];
@@ -316,6 +331,139 @@ fn other_hot_keys_swap_whatever_the_lists_do() {
     );
     assert_eq!(door.live.status.load().error, "");
     assert_eq!(door.generation(), old.generation());
+}
+
+/// Two doors that differ in everything: who logs in, which kinds, from where, and the lists.
+fn two_doors() -> (Lists, Lists) {
+    let (one, other) = two();
+    let strict = under(&one, |terms| {
+        terms.auth.required = Required::Always;
+        terms.kinds.deny = vec!["4".parse().unwrap()];
+        terms.addresses.allow = vec!["10.0.0.0/8".parse().unwrap()];
+    });
+    (strict, other)
+}
+
+#[test]
+fn logins_kinds_and_addresses_swap_with_whole_lists_or_not_at_all() {
+    let (strict, loose) = two_doors();
+    let (mount, mut door) = Door::mounted(&files(&strict));
+    let terms = |door: &Door| door.live.access.rules.load().terms().clone();
+    assert_eq!(terms(&door), *strict.terms());
+    for number in 0..SHARDS {
+        mount.swap(&without(&files(&loose), &names::shard(number)));
+        door.look();
+        assert_eq!(terms(&door), *strict.terms(), "shard {number} is missing");
+        assert_eq!(door.status().hash, strict.generation());
+        assert_eq!(door.live.status.load().error, "", "the rest is in force");
+    }
+    // Nor do they in the next process, which has them from the volume.
+    let mut door = door.restart();
+    assert_eq!(terms(&door), *strict.terms());
+    // Loosened by themselves, under the name of the lists in force, they are not what that name says.
+    let by_hand = rewritten(&files(&strict), names::CONFIG_FILE, |text| {
+        text.replace("required: Always", "required: Never")
+    });
+    mount.swap(&by_hand);
+    door.look();
+    assert_eq!(terms(&door), *strict.terms());
+    assert!(door.error().contains("does not have the hash"));
+    mount.swap(&files(&loose));
+    door.look();
+    assert_eq!(terms(&door), *loose.terms());
+    assert_eq!(door.error(), "");
+}
+
+#[test]
+fn nobody_ever_sees_the_terms_of_one_door_and_the_lists_of_another() {
+    let (strict, loose) = two_doors();
+    let (mount, mut door) = Door::mounted(&files(&strict));
+    let (rules, over) = (
+        Arc::clone(&door.live.access.rules),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let doors = [&strict, &loose].map(|door| (door.generation(), door.terms().clone()));
+    let looking = Arc::clone(&over);
+    let seen = thread::spawn(move || {
+        let mut seen = 0_u32;
+        while !looking.load(Ordering::Relaxed) {
+            let rules = rules.load();
+            let one = (rules.generation().to_owned(), rules.terms().clone());
+            assert!(doors.contains(&one), "{one:?}");
+            seen += 1;
+        }
+        seen
+    });
+    for _ in 0..20 {
+        for next in [&loose, &strict] {
+            mount.swap(&files(next));
+            door.look();
+            assert_eq!(door.generation(), next.generation());
+        }
+    }
+    over.store(true, Ordering::Relaxed);
+    assert!(seen.join().unwrap() > 0);
+}
+
+#[test]
+fn told_that_there_never_was_a_good_list_it_serves_nobody_whatever_the_volume_keeps() {
+    let (old, new) = two();
+    for before in [alone("version: 1\n"), files(&old)] {
+        let (mount, mut door) = Door::mounted(&before);
+        assert!(!door.live.access.rules.load().is_shut());
+        // A new resource of the name took over the volume: at its first start, and in a pod that runs.
+        mount.swap(&nobody());
+        door.look();
+        assert!(door.live.access.rules.load().is_shut());
+        assert_eq!(door.rejudged.load(Ordering::Relaxed), 1);
+        let mut door = door.restart();
+        assert!(door.live.access.rules.load().is_shut());
+        assert_eq!(door.status().hash, "");
+        let error = door.error();
+        assert!(
+            error.contains("there never was a good allowlist"),
+            "{error}"
+        );
+        mount.swap(&files(&new));
+        door.look();
+        assert_eq!(door.generation(), new.generation());
+    }
+}
+
+#[test]
+fn what_the_volume_keeps_of_another_resource_lets_nobody_in() {
+    let (old, new) = two();
+    for (before, after, kept) in [
+        (
+            of_resource(&files(&old), "a"),
+            of_resource(&files(&new), "a"),
+            true,
+        ),
+        (
+            of_resource(&files(&old), "a"),
+            of_resource(&files(&new), "b"),
+            false,
+        ),
+        (files(&old), of_resource(&files(&new), "b"), false),
+        (
+            of_resource(&alone("version: 1\n"), "a"),
+            of_resource(&files(&new), "b"),
+            false,
+        ),
+    ] {
+        let (mount, door) = Door::mounted(&before);
+        let in_force = door.generation();
+        mount.swap(&without(&after, "allowlist-02"));
+        let mut door = door.restart();
+        assert_eq!(door.live.access.rules.load().is_shut(), !kept);
+        assert_eq!(door.generation() == in_force, kept);
+        mount.swap(&after);
+        door.look();
+        assert_eq!(door.generation(), new.generation());
+        // From now on the volume is the new one's.
+        mount.swap(&without(&after, "allowlist-02"));
+        assert_eq!(door.restart().generation(), new.generation());
+    }
 }
 
 #[test]

@@ -16,9 +16,10 @@ use nostr_fleet_relay::{
         upgrade::Socket,
     },
     metrics::Metrics,
+    policy::lists::Rules,
     vitals::{Vitals, Volume},
 };
-use relay_config::{Config, Hot, status::StoreStatus};
+use relay_config::{Config, Hot, Lists, status::StoreStatus};
 use std::{
     io::{Read, Write},
     net::{IpAddr, SocketAddr, TcpStream},
@@ -38,10 +39,15 @@ pub struct Front {
     pub half_open_cap: usize,
     pub drain: Drain,
     hot: Arc<ArcSwap<Hot>>,
+    rules: Arc<ArcSwap<Rules>>,
     runtime: Runtime,
 }
 
 struct Good;
+
+fn rules(hot: &Hot) -> Rules {
+    Rules::new(&Lists::inline(hot).unwrap())
+}
 
 impl Volume for Good {
     fn status(&self) -> StoreStatus {
@@ -63,6 +69,7 @@ impl Front {
             .build()
             .unwrap();
         let config = Config::read(yaml).unwrap();
+        let rules = Arc::new(ArcSwap::from_pointee(rules(&config.hot)));
         let hot = Arc::new(ArcSwap::from_pointee(config.hot));
         let drain = Drain::new(Duration::from_millis(200));
         let vitals = Arc::new(Vitals::new(drain.clone(), Box::new(String::new)));
@@ -72,9 +79,15 @@ impl Front {
             half_open: half_open_cap,
             sessions: 100_000,
         };
-        let gate = Gate::new(Arc::clone(&hot), Arc::new(Metrics::new()), caps);
+        let gate = Gate::new(
+            Arc::clone(&hot),
+            Arc::clone(&rules),
+            Arc::new(Metrics::new()),
+            caps,
+        );
         let public = Public {
             hot: Arc::clone(&hot),
+            rules: Arc::clone(&rules),
             gate: Arc::clone(&gate),
             drain: drain.clone(),
             vitals,
@@ -99,12 +112,15 @@ impl Front {
             half_open_cap,
             drain,
             hot,
+            rules,
             runtime,
         }
     }
 
     pub fn swap(&self, yaml: &str) {
-        self.hot.store(Arc::new(Config::read(yaml).unwrap().hot));
+        let hot = Config::read(yaml).unwrap().hot;
+        self.rules.store(Arc::new(rules(&hot)));
+        self.hot.store(Arc::new(hot));
     }
 
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {

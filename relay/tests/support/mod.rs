@@ -76,7 +76,7 @@ impl TestRelay {
         let store = Store::open(options).unwrap();
         let mut hot = Hot::default();
         change(&mut hot);
-        let lists = Lists::inline(&hot.access).unwrap();
+        let lists = Lists::inline(&hot).unwrap();
         let rules = Arc::new(ArcSwap::from_pointee(Rules::new(&lists)));
         let hot = Arc::new(ArcSwap::from_pointee(hot));
         let metrics = Arc::new(Metrics::new());
@@ -121,7 +121,7 @@ impl TestRelay {
     /// Another `hot` section comes into force, as `reload` does it.
     pub fn swap(&self, yaml: &str) {
         let hot = hot(yaml);
-        let lists = Lists::inline(&hot.access).unwrap();
+        let lists = Lists::inline(&hot).unwrap();
         self.hot.store(Arc::new(hot));
         self.rules.store(Arc::new(Rules::new(&lists)));
         self.shared.rejudge();

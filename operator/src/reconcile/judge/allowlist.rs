@@ -33,7 +33,7 @@ pub(super) fn allowlist_applied(facts: &Facts) -> Judgement {
     let Outcome::Applied(plan, _) = facts.outcome else {
         return unknown("nothing is written: what the pods have stays".to_owned());
     };
-    if let Some(kept) = facts.rejected() {
+    if let Some(kept) = facts.rejected().filter(|_| plan.allowlist.held_back) {
         let what = if kept.is_nothing {
             "nobody is served until there is a good list"
         } else {

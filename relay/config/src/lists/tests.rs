@@ -1,4 +1,8 @@
 use super::*;
+use crate::{
+    Access,
+    access::{Mode, Required, WriteBy},
+};
 
 fn key(first: u8) -> Key {
     let mut bytes = [7; 32];
@@ -102,54 +106,117 @@ fn modes_are_read_back_from_the_section_that_says_them() {
     }
 }
 
+/// The configuration of these lists.
+fn naming(lists: &Lists) -> Hot {
+    let mut hot = Hot::default();
+    lists
+        .terms()
+        .clone()
+        .put(&mut hot, Some(lists.generation()));
+    hot
+}
+
 #[test]
 fn what_is_sharded_is_read_back_whole() {
     let lists = lists();
-    let access = Access {
-        generation: Some(lists.generation()),
-        ..allow()
-    };
-    assert_eq!(Lists::whole(&access, &shards(&lists)), Ok(lists));
+    assert_eq!(Lists::whole(&naming(&lists), &shards(&lists)), Ok(lists));
 }
 
 #[test]
 fn a_shard_of_another_generation_or_a_changed_one_is_refused() {
     let lists = lists();
-    let access = Access {
-        generation: Some(lists.generation()),
-        ..allow()
-    };
+    let hot = naming(&lists);
     let other = Lists::new(lists.modes(), vec![entry(0x00, List::Write, None)]);
     let mut mixed = shards(&lists);
     mixed[0] = Some(other.shards()[0].clone());
     assert!(matches!(
-        Lists::whole(&access, &mixed),
+        Lists::whole(&hot, &mixed),
         Err(NotWhole::Mixed { shard: 0, .. })
     ));
     let mut missing = shards(&lists);
     missing[7] = None;
-    assert_eq!(Lists::whole(&access, &missing), Err(NotWhole::Missing(7)));
+    assert_eq!(Lists::whole(&hot, &missing), Err(NotWhole::Missing(7)));
     let mut shortened = shards(&lists);
     shortened[7] = Some(format!("{}\n", lists.generation()));
     assert!(matches!(
-        Lists::whole(&access, &shortened),
+        Lists::whole(&hot, &shortened),
         Err(NotWhole::Hash(_))
     ));
     let mut moved = shards(&lists);
     moved.swap(0, 7);
     assert!(matches!(
-        Lists::whole(&access, &moved),
+        Lists::whole(&hot, &moved),
         Err(NotWhole::Line(0, 2))
     ));
-    // The modes belong to it: an Allow can not become an Open on its own.
-    let opened = Access {
-        generation: access.generation.clone(),
-        ..Access::default()
-    };
-    assert!(matches!(
-        Lists::whole(&opened, &shards(&lists)),
-        Err(NotWhole::Hash(_))
-    ));
+}
+
+/// Sections of a configuration that each let in others than the default does.
+const TERMS: [&str; 9] = [
+    "{access: {read: {mode: Deny}}}",
+    "{access: {write: {mode: Deny}}}",
+    "{access: {write: {by: Session}}}",
+    "{access: {kinds: {allow: ['1']}}}",
+    "{access: {kinds: {deny: ['1']}}}",
+    "{auth: {required: Read}}",
+    "{auth: {required: Always}}",
+    "{addresses: {allow: [10.0.0.0/8]}}",
+    "{addresses: {deny: [10.0.0.0/8]}}",
+];
+
+fn hot(yaml: &str) -> Hot {
+    let config = crate::Config::read(&format!("version: 1\nhot: {yaml}\n"));
+    config.unwrap().hot
+}
+
+#[test]
+fn whatever_says_who_gets_in_belongs_to_the_hash() {
+    let mut names = vec![Lists::default().generation()];
+    for yaml in TERMS {
+        let hot = hot(yaml);
+        let lists = Lists::inline(&hot).unwrap();
+        assert_eq!(*lists.terms(), Terms::of(&hot), "{yaml}");
+        assert!(!names.contains(&lists.generation()), "{yaml}");
+        // It is taken with its own shards, and no other terms are: an Always cannot become a Never on its own.
+        assert_eq!(
+            Lists::whole(&naming(&lists), &shards(&lists)),
+            Ok(lists.clone())
+        );
+        let mut others = Hot::default();
+        others.access.generation = Some(lists.generation());
+        let taken = Lists::whole(&others, &shards(&lists));
+        assert!(matches!(taken, Err(NotWhole::Hash(_))), "{yaml}");
+        names.push(lists.generation());
+    }
+    // What does not say who gets in does not.
+    let other = hot("{logLevel: debug, limits: {subscriptions: 7}, access: {resourceUid: abc}}");
+    assert_eq!(Lists::inline(&other), Ok(Lists::default()));
+}
+
+#[test]
+fn terms_are_read_back_from_the_configuration_that_says_them() {
+    for yaml in TERMS {
+        let (said, mut written) = (hot(yaml), Hot::default());
+        written.auth.required = Required::Write;
+        written.access.resource_uid = Some("abc".to_owned());
+        Terms::of(&said).put(&mut written, Some("a1".to_owned()));
+        assert_eq!(Terms::of(&written), Terms::of(&said), "{yaml}");
+        assert_eq!(written.access.generation.as_deref(), Some("a1"));
+        assert_eq!(written.access.resource_uid.as_deref(), Some("abc"));
+    }
+}
+
+#[test]
+fn under_the_name_of_nobody_nothing_is_whole() {
+    let mut hot = naming(&lists());
+    assert!(!hot.access.knows_nobody());
+    hot.access.generation = Some(NOBODY.to_owned());
+    assert!(hot.access.knows_nobody());
+    let claimed = lists().shards().map(|shard| {
+        let lines = shard.split_once('\n').map(|(_, lines)| lines);
+        Some(format!("{NOBODY}\n{}", lines.unwrap()))
+    });
+    assert_eq!(Lists::whole(&hot, &claimed), Err(NotWhole::Nobody));
+    assert_eq!(NOBODY.len(), Lists::default().generation().len());
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn read(lines: &mut Lines) -> Result<(Vec<Line>, bool), ImportError> {
 fn admit(line: Line, hot: &Hot, now: u64) -> Result<Event, Verdict> {
     let text = line.text?;
     let event = Event::read(&text).map_err(|unreadable| unreadable.verdict)?;
-    policy::check(&event, hot, now)?;
+    policy::check(&event, hot, &hot.access.kinds, now)?;
     if event.class() == Class::Ephemeral {
         return Err(Verdict::invalid("ephemeral events are not stored"));
     }

@@ -12,6 +12,7 @@ use crate::{
         tls::Certificate,
     },
     metrics::Metrics,
+    policy::lists::Rules,
     reload::{Live, Loaded, Reached, Reloader, Source},
     role::{self, Role},
     session::{Parts, Shared},
@@ -76,7 +77,8 @@ impl Ground {
             tls: self.tls.clone(),
         }));
         let limits = Arc::new(ArcSwap::from_pointee(Hot::default()));
-        let gate = Gate::new(limits, Arc::clone(&self.metrics), OPS_CAPS);
+        let rules = Arc::new(ArcSwap::from_pointee(Rules::open()));
+        let gate = Gate::new(limits, rules, Arc::clone(&self.metrics), OPS_CAPS);
         let door = Door {
             routes,
             gate,
@@ -100,7 +102,7 @@ impl Ground {
         Ok(())
     }
 
-    /// Brings modes and lists in force, then follows the files on a thread of its own.
+    /// Brings terms and lists in force, then follows the files on a thread of its own.
     pub(super) async fn watch(
         &self,
         source: Source,
@@ -145,9 +147,16 @@ impl Ground {
                 "the limit of open files allows fewer connections than hot.limits.connections; raise it (ulimit -Hn)"
             );
         }
-        let gate = Gate::new(Arc::clone(&hot), Arc::clone(&self.metrics), caps);
+        let rules = Arc::clone(&self.live.access.rules);
+        let gate = Gate::new(
+            Arc::clone(&hot),
+            Arc::clone(&rules),
+            Arc::clone(&self.metrics),
+            caps,
+        );
         let routes: Routes = http::public(Arc::new(Public {
             hot,
+            rules,
             gate: Arc::clone(&gate),
             drain: self.drain.clone(),
             vitals: Arc::clone(&self.vitals),

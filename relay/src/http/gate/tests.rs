@@ -1,5 +1,5 @@
 use super::*;
-use relay_config::Bounded;
+use relay_config::{Bounded, Lists, lists::Terms};
 
 fn gate(connections: u64, per_address: u64, half_open: usize) -> Arc<Gate> {
     let caps = Caps {
@@ -7,7 +7,11 @@ fn gate(connections: u64, per_address: u64, half_open: usize) -> Arc<Gate> {
         sessions: 100,
     };
     let hot = hot(connections, per_address);
-    Gate::new(hot, Arc::new(Metrics::new()), caps)
+    Gate::new(hot, open(), Arc::new(Metrics::new()), caps)
+}
+
+fn open() -> Arc<ArcSwap<Rules>> {
+    Arc::new(ArcSwap::from_pointee(Rules::open()))
 }
 
 fn hot(connections: u64, per_address: u64) -> Arc<ArcSwap<Hot>> {
@@ -101,9 +105,10 @@ fn a_connection_takes_one_place_though_two_addresses_are_named_for_it() {
 fn listed_addresses_are_judged_by_what_is_in_force() {
     let gate = gate(10, 10, 10);
     assert!(gate.lets_in(address("192.0.2.7")));
-    let mut hot = limits(10, 10);
-    hot.addresses.deny = vec!["192.0.2.0/24".parse().unwrap()];
-    gate.hot.store(Arc::new(hot));
+    let mut terms = Terms::default();
+    terms.addresses.deny = vec!["192.0.2.0/24".parse().unwrap()];
+    let rules = Rules::new(&Lists::new(terms, Vec::new()));
+    gate.rules.store(Arc::new(rules));
     assert!(!gate.lets_in(address("192.0.2.7")) && !gate.lets_in(address("::ffff:192.0.2.7")));
     assert!(gate.lets_in(address("192.0.3.7")) && gate.lets_in(address("2001:db8::1")));
 }
@@ -167,7 +172,12 @@ fn clients_never_use_up_the_limit_of_open_files() {
             "{files}: {caps:?}"
         );
     }
-    let gate = Gate::new(hot(1000, 1000), Arc::new(Metrics::new()), Caps::of_files(8));
+    let gate = Gate::new(
+        hot(1000, 1000),
+        open(),
+        Arc::new(Metrics::new()),
+        Caps::of_files(8),
+    );
     let held: Vec<_> = (0..20).map(|_| gate.admit(address("10.0.0.1"))).collect();
     assert_eq!(held.iter().filter(|held| held.is_ok()).count(), 5);
 }

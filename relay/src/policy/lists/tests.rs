@@ -1,5 +1,5 @@
 use super::*;
-use relay_config::lists::Key;
+use relay_config::lists::{Key, Modes};
 
 const NOW: u64 = 1_795_219_200; // 2026-11-21
 const GIFT_WRAP: u16 = 1059;
@@ -219,8 +219,8 @@ fn a_throw_away_key_is_never_judged() {
 }
 
 #[test]
-fn one_listed_recipient_of_a_throw_away_kind_suffices() {
-    for kind in THROW_AWAY {
+fn one_listed_recipient_of_a_gift_wrap_suffices() {
+    for kind in [GIFT_WRAP, 21_059] {
         let allow = rules(writing(Mode::Allow, WriteBy::Author), &["w 01"]);
         assert_eq!(write(&allow, &event(kind, &[ALICE]), &[]), "ok");
         assert_eq!(write(&allow, &event(kind, &[MALLORY, ALICE]), &[]), "ok");
@@ -229,13 +229,55 @@ fn one_listed_recipient_of_a_throw_away_kind_suffices() {
             "auth-required"
         );
         assert_eq!(write(&allow, &event(kind, &[ALICE]), &[MALLORY]), "ok");
-        let deny = rules(writing(Mode::Deny, WriteBy::Author), &["w 01"]);
-        assert_eq!(write(&deny, &event(kind, &[MALLORY]), &[]), "ok");
-        assert_eq!(write(&deny, &event(kind, &[ALICE]), &[]), "auth-required");
     }
-    // Other kinds gain nothing by naming somebody.
+    // Other kinds gain nothing by naming somebody: not a note, and not a group message, which everybody may see.
     let allow = rules(writing(Mode::Allow, WriteBy::Author), &["w 01"]);
     assert_eq!(write(&allow, &event(1, &[ALICE]), &[]), "restricted");
+    assert_eq!(write(&allow, &event(445, &[ALICE]), &[]), "auth-required");
+    let refused = write(&allow, &event(445, &[ALICE]), &[MALLORY]);
+    assert_eq!(refused, "restricted");
+    assert_eq!(write(&allow, &event(445, &[MALLORY]), &[ALICE]), "ok");
+}
+
+#[test]
+fn a_gift_wrap_for_somebody_who_is_denied_is_not_saved_by_a_second_recipient() {
+    let deny = rules(writing(Mode::Deny, WriteBy::Author), &["w 01"]);
+    for kind in [GIFT_WRAP, 21_059] {
+        let unproved = |recipients| write(&deny, &event(kind, recipients), &[]);
+        assert_eq!(unproved(&[MALLORY]), "ok");
+        assert_eq!(unproved(&[MALLORY, AUTHOR]), "ok");
+        assert_eq!(unproved(&[ALICE]), "auth-required");
+        assert_eq!(unproved(&[ALICE, MALLORY]), "auth-required");
+        assert_eq!(unproved(&[MALLORY, ALICE]), "auth-required");
+        assert_eq!(unproved(&[]), "auth-required");
+    }
+    // Nobody stands in for whoever sends a group message.
+    assert_eq!(write(&deny, &event(445, &[MALLORY]), &[]), "auth-required");
+    assert_eq!(write(&deny, &event(445, &[ALICE]), &[MALLORY]), "ok");
+}
+
+#[test]
+fn logins_are_asked_for_before_any_list_is() {
+    let note = event(1, &[]);
+    // required; then what a client hears that proved nothing: reading, writing
+    for (required, reads, writes) in [
+        (Required::Never, "ok", "ok"),
+        (Required::Read, "auth-required", "ok"),
+        (Required::Write, "ok", "auth-required"),
+        (Required::Always, "auth-required", "auth-required"),
+    ] {
+        let mut terms = Terms::default();
+        terms.auth.required = required;
+        let rules = Rules::new(&Lists::new(terms, Vec::new()));
+        let speaks = |proved: &[PublicKey]| {
+            let judged = rules.may_speak(proved);
+            word(judged.and_then(|()| rules.may_write(&note, proved, NOW)))
+        };
+        assert_eq!(read(&rules, &[]), reads, "{required:?}");
+        assert_eq!(speaks(&[]), writes, "{required:?}");
+        assert_eq!(read(&rules, &[ALICE]), "ok");
+        assert_eq!(speaks(&[key(ALICE)]), "ok");
+    }
 }
 
 #[test]
