@@ -1,6 +1,6 @@
 //! Log lines: to standard error, as text for people or one JSON object a line, with a level that changes while we run.
 
-use relay_config::file::{LogFormat, LogLevel};
+use relay_config::{cold::LogFormat, hot::LogLevel};
 use std::{
     io::IsTerminal,
     sync::{Mutex, PoisonError},

@@ -8,10 +8,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::util::intstr::IntOrString,
 };
-use relay_config::{
-    Cidr, Duration, Size,
-    file::{LogFormat, LogLevel},
-};
+use relay_config::{Cidr, Duration, Size, cold::LogFormat, hot::LogLevel};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -22,7 +22,9 @@ use k8s_openapi::{
     },
 };
 use kube::ResourceExt;
-use relay_config::{Cold, Config, ConfigError, Duration, Hot, Size, file, names as pod};
+use relay_config::{
+    Cold, Config, ConfigError, Duration, Hot, Size, Storage, cold, file, names as pod,
+};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 /// Why nothing is applied. The message names the field and the fix.
@@ -197,7 +199,7 @@ fn configuration<K: Kind>(common: &Common, url: &str) -> Config {
             runtime_dir: Some(PathBuf::from(pod::RUNTIME_DIR)),
             grace: Duration::seconds(grace.unsigned_abs()),
             log_format: common.logging.format,
-            tls: common.tls.map(|_| file::Tls {
+            tls: common.tls.map(|_| cold::Tls {
                 directory: PathBuf::from(pod::TLS_DIR),
             }),
             proxy_protocol: common.network.proxy_protocol,
@@ -207,7 +209,7 @@ fn configuration<K: Kind>(common: &Common, url: &str) -> Config {
             limits: common.limits.clone(),
             trusted_proxies: common.network.trusted_proxies.clone(),
             log_level: common.logging.level,
-            storage: file::Storage {
+            storage: Storage {
                 size: Some(common.storage.size),
                 erase_within: common.storage.erase_within,
             },

@@ -4,15 +4,9 @@
 //! changes. Unknown keys are errors with their line. Keys at their default are left out when written, so that an older
 //! relay can read what a newer operator writes as long as nothing new is used.
 
-use crate::{
-    Access, Auth, Cidr, Info, Limits, Lists,
-    access::{Addresses, Mode},
-    lines, names, value,
-};
-use nostr::key::PublicKey;
+use crate::{Cold, Hot, lines};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{net::SocketAddr, path::PathBuf};
 
 /// The only version of the file that is read.
 pub const VERSION: u32 = 1;
@@ -38,160 +32,6 @@ impl Default for Config {
             version: VERSION,
             cold: Cold::default(),
             hot: Hot::default(),
-        }
-    }
-}
-
-/// Settings that need a restart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Cold {
-    /// What this process is.
-    pub role: Role,
-    /// Public address: WebSocket and HTTP.
-    #[serde(deserialize_with = "value::socket_address")]
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
-    pub listen: SocketAddr,
-    /// Address of `/livez /readyz /metrics /status`.
-    #[serde(deserialize_with = "value::socket_address")]
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
-    pub ops: SocketAddr,
-    /// The store's directory.
-    pub data: PathBuf,
-    /// A tmpfs that lives as long as the pod or the boot; default `$XDG_RUNTIME_DIR`, else `/dev/shm`.
-    pub runtime_dir: Option<PathBuf>,
-    /// How long a stop may take to say goodbye to its clients.
-    pub grace: value::Duration,
-    /// How log lines are written.
-    pub log_format: LogFormat,
-    /// TLS on the public port; without it plain WebSockets.
-    pub tls: Option<Tls>,
-    /// Proxies in `hot.trustedProxies` send a PROXY protocol header (v1 or v2) before everything else; any other address is
-    /// closed.
-    pub proxy_protocol: bool,
-}
-
-impl Default for Cold {
-    fn default() -> Self {
-        Self {
-            role: Role::Relay,
-            listen: SocketAddr::from(([127, 0, 0, 1], names::PORT_WS)),
-            ops: SocketAddr::from(([127, 0, 0, 1], names::PORT_OPS)),
-            data: PathBuf::from("./data"),
-            runtime_dir: None,
-            grace: value::Duration::seconds(2),
-            log_format: LogFormat::Text,
-            tls: None,
-            proxy_protocol: false,
-        }
-    }
-}
-
-/// The certificate of the public port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Tls {
-    /// Directory with `tls.crt` (the chain, leaf first) and `tls.key`, as a `kubernetes.io/tls` Secret is mounted. Both are read again when
-    /// they change; a pair that does not fit together leaves the one in force.
-    pub directory: PathBuf,
-}
-
-/// The role of a relay process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// A Nostr relay.
-    Relay,
-}
-
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// The least important lines that are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum LogLevel {
-    /// Only what failed.
-    Error,
-    /// And what looks wrong.
-    Warn,
-    /// And what happened.
-    Info,
-    /// And how.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-/// Settings that swap in place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Hot {
-    /// What clients type: `ws://` or `wss://`, host, optional port and path. Logins (NIP-42) and requests to vanish (NIP-62) name it.
-    pub url: Option<String>,
-    /// The relay information document's texts (NIP-11).
-    pub info: Info,
-    /// What one client may ask.
-    pub limits: Limits,
-    /// Who may read and write.
-    pub access: Access,
-    /// When clients must say who they are (NIP-42).
-    pub auth: Auth,
-    /// From where clients may come.
-    pub addresses: Addresses,
-    /// Addresses of proxies whose `X-Forwarded-For` or PROXY header names the client.
-    pub trusted_proxies: Vec<Cidr>,
-    /// The least important log lines that are written.
-    pub log_level: LogLevel,
-    /// The volume.
-    pub storage: Storage,
-}
-
-impl Default for Hot {
-    fn default() -> Self {
-        Self {
-            url: None,
-            info: Info::default(),
-            limits: Limits::default(),
-            access: Access::default(),
-            auth: Auth::default(),
-            addresses: Addresses::default(),
-            trusted_proxies: Vec::new(),
-            log_level: LogLevel::Info,
-            storage: Storage::default(),
-        }
-    }
-}
-
-/// What the store may use and how soon deleted text leaves the disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Storage {
-    /// Size of the claim, where the file system does not tell: the smaller of both counts.
-    pub size: Option<value::Size>,
-    /// Text of deleted and vanished events is gone from the files after this time at the latest.
-    pub erase_within: value::Duration,
-}
-
-impl Default for Storage {
-    fn default() -> Self {
-        Self {
-            size: None,
-            erase_within: value::Duration::seconds(24 * 3600),
         }
     }
 }
@@ -239,79 +79,6 @@ impl Config {
         Ok(config)
     }
 
-    /// The rules between values, for flags that were laid over the file too.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        if let Some(url) = &self.hot.url {
-            let rest = url
-                .strip_prefix("wss://")
-                .or_else(|| url.strip_prefix("ws://"));
-            let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-            if host.is_none_or(|host| host.is_empty() || host.contains('@')) {
-                return rule(
-                    "hot.url",
-                    format!("{url:?} is not a relay URL: write wss://host or ws://host:port"),
-                );
-            }
-        }
-        if let Some(Err(error)) = self.hot.info.pubkey.as_deref().map(PublicKey::parse) {
-            return rule(
-                "hot.info.pubkey",
-                format!("not a public key ({error}): write npub1… or 64 hex characters"),
-            );
-        }
-        self.check_access()?;
-        if self.cold.proxy_protocol && self.hot.trusted_proxies.is_empty() {
-            return rule(
-                "cold.proxyProtocol",
-                "without hot.trustedProxies nobody may connect: name the proxies".to_owned(),
-            );
-        }
-        if self.cold.listen == self.cold.ops && self.cold.listen.port() != 0 {
-            return rule(
-                "cold.ops",
-                format!(
-                    "{} is the public address too: choose another port",
-                    self.cold.ops
-                ),
-            );
-        }
-        Ok(())
-    }
-
-    /// Lists stand in the file or beside it, never both; one that allows nobody is a mistake.
-    fn check_access(&self) -> Result<(), ConfigError> {
-        let access = &self.hot.access;
-        let inline = [
-            &access.banned.pubkeys,
-            &access.read.pubkeys,
-            &access.write.pubkeys,
-        ];
-        if access.generation.is_some() {
-            if inline.iter().all(|list| list.is_empty()) {
-                return Ok(());
-            }
-            return rule(
-                "hot.access.generation",
-                "lists stand in files beside this one: leave out pubkeys here".to_owned(),
-            );
-        }
-        if let Err(error) = Lists::inline(&self.hot) {
-            return rule("hot.access", error.to_string());
-        }
-        for (key, mode, list) in [
-            ("hot.access.read", access.read.mode, &access.read.pubkeys),
-            ("hot.access.write", access.write.mode, &access.write.pubkeys),
-        ] {
-            if mode == Mode::Allow && list.is_empty() {
-                return rule(
-                    key,
-                    "mode Allow with no pubkeys would allow nobody: name somebody".to_owned(),
-                );
-            }
-        }
-        Ok(())
-    }
-
     /// The file's text, keys sorted, without the keys that are at their default.
     pub fn write(&self) -> String {
         let mut value = serde_json::to_value(self).expect("configuration is plain data");
@@ -343,10 +110,6 @@ impl ConfigError {
             other => other,
         }
     }
-}
-
-fn rule(key: &'static str, problem: String) -> Result<(), ConfigError> {
-    Err(ConfigError::Rule { key, problem })
 }
 
 fn remove_defaults(value: &mut Value, default: &Value) {

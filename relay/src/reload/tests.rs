@@ -1,9 +1,6 @@
 use super::*;
 use crate::telemetry;
-use relay_config::{
-    file::{LogFormat, LogLevel},
-    status::StoreStatus,
-};
+use relay_config::{cold::LogFormat, hot::LogLevel, status::StoreStatus};
 use std::os::unix::fs::symlink;
 
 /// A file that is watched, and what is in force.

@@ -7,7 +7,8 @@ use nostr_fleet_relay::{
     telemetry,
 };
 use relay_config::{
-    file::{LogFormat, LogLevel},
+    cold::LogFormat,
+    hot::LogLevel,
     names,
     status::{AccessStatus, StoreStatus},
 };

@@ -20,7 +20,7 @@ use crate::{
     vitals::Vitals,
 };
 use arc_swap::ArcSwap;
-use relay_config::{Cold, Hot, file::LogFormat};
+use relay_config::{Cold, Hot, cold::LogFormat};
 use std::{io, net::TcpListener, sync::Arc, thread, time::Duration};
 
 /// The longest answer of the ops port: `/compact` of a large store.

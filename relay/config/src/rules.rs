@@ -1,0 +1,88 @@
+//! The rules between values: what no single key can know.
+
+use crate::{Config, ConfigError, Lists, access::Mode};
+use nostr::key::PublicKey;
+
+impl Config {
+    /// The rules between values, for flags that were laid over the file too.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if let Some(url) = &self.hot.url {
+            check_url(url)?;
+        }
+        if let Some(Err(error)) = self.hot.info.pubkey.as_deref().map(PublicKey::parse) {
+            return rule(
+                "hot.info.pubkey",
+                format!("not a public key ({error}): write npub1… or 64 hex characters"),
+            );
+        }
+        self.check_access()?;
+        if self.cold.proxy_protocol && self.hot.trusted_proxies.is_empty() {
+            return rule(
+                "cold.proxyProtocol",
+                "without hot.trustedProxies nobody may connect: name the proxies".to_owned(),
+            );
+        }
+        if self.cold.listen == self.cold.ops && self.cold.listen.port() != 0 {
+            return rule(
+                "cold.ops",
+                format!(
+                    "{} is the public address too: choose another port",
+                    self.cold.ops
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    /// Lists stand in the file or beside it, never both; one that allows nobody is a mistake.
+    fn check_access(&self) -> Result<(), ConfigError> {
+        let access = &self.hot.access;
+        let inline = [
+            &access.banned.pubkeys,
+            &access.read.pubkeys,
+            &access.write.pubkeys,
+        ];
+        if access.generation.is_some() {
+            if inline.iter().all(|list| list.is_empty()) {
+                return Ok(());
+            }
+            return rule(
+                "hot.access.generation",
+                "lists stand in files beside this one: leave out pubkeys here".to_owned(),
+            );
+        }
+        if let Err(error) = Lists::inline(&self.hot) {
+            return rule("hot.access", error.to_string());
+        }
+        for (key, mode, list) in [
+            ("hot.access.read", access.read.mode, &access.read.pubkeys),
+            ("hot.access.write", access.write.mode, &access.write.pubkeys),
+        ] {
+            if mode == Mode::Allow && list.is_empty() {
+                return rule(
+                    key,
+                    "mode Allow with no pubkeys would allow nobody: name somebody".to_owned(),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_url(url: &str) -> Result<(), ConfigError> {
+    let rest = url
+        .strip_prefix("wss://")
+        .or_else(|| url.strip_prefix("ws://"));
+    let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    if host.is_none_or(|host| host.is_empty() || host.contains('@')) {
+        return rule(
+            "hot.url",
+            format!("{url:?} is not a relay URL: write wss://host or ws://host:port"),
+        );
+    }
+    Ok(())
+}
+
+fn rule(key: &'static str, problem: String) -> Result<(), ConfigError> {
+    Err(ConfigError::Rule { key, problem })
+}
