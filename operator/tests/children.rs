@@ -269,6 +269,28 @@ fn an_administrator_s_key_with_a_wrong_checksum_is_refused_before_a_pod_sees_it(
 }
 
 #[test]
+fn a_claim_that_was_enlarged_under_a_running_relay_stops_nothing() {
+    let town = town("{}");
+    let running = |size: &str| Gathered {
+        claims: vec![yaml(&format!(
+            "{{metadata: {{name: data-town-0}}, spec: {{resources: {{requests: {{storage: {size}}}}}}}}}"
+        ))],
+        found: vec![Found {
+            kind: "StatefulSet".to_owned(),
+            name: "town".to_owned(),
+            controller: town.metadata.uid.clone(),
+            labelled: true,
+            version: String::new(),
+        }],
+        ..Gathered::default()
+    };
+    for (size, fits) in [("20Gi", true), ("5Gi", false)] {
+        let result = validate(&town, &running(size), &settings());
+        assert_eq!(result.is_ok(), fits, "{size}");
+    }
+}
+
+#[test]
 fn a_claim_left_behind_must_have_the_size_that_is_asked_for() {
     let with_claim = |name: &str, size: &str| Gathered {
         claims: vec![yaml(&format!(

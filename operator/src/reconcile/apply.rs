@@ -26,6 +26,8 @@ pub struct Writer<'a> {
     context: &'a Context,
     namespace: String,
     key: &'a Key,
+    /// The resource's uid.
+    owner: String,
     wanted: Vec<(String, String)>,
 }
 
@@ -52,6 +54,7 @@ pub async fn apply(
         context,
         namespace: stateful_set.namespace().unwrap_or_default(),
         key,
+        owner: owner_of(&stateful_set).to_owned(),
         wanted: Vec::new(),
     };
     let applied = Children {
@@ -142,9 +145,12 @@ impl Writer<'_> {
         names
     }
 
-    /// Objects with our labels that nobody asks for any more. Never claims: they are not even listed.
+    /// Objects of this resource, with our labels, that nobody asks for any more. Never claims: they are not even listed; and
+    /// never what somebody made with copied labels.
     async fn prune(&self, gathered: &Gathered) -> Result<(), Error> {
-        for found in gathered.found.iter().filter(|found| found.labelled) {
+        let ours =
+            |found: &&Found| found.labelled && found.controller.as_ref() == Some(&self.owner);
+        for found in gathered.found.iter().filter(ours) {
             let wanted =
                 |(kind, name): &(String, String)| *kind == found.kind && *name == found.name;
             if self.wanted.iter().any(wanted) {
@@ -175,12 +181,13 @@ impl Writer<'_> {
 
 /// What tells a shard from others of its name: whose it is, and the generation in its first line.
 fn content(shard: &ConfigMap) -> String {
-    let owner = shard.metadata.owner_references.iter().flatten().next();
     let text = shard.data.iter().flat_map(BTreeMap::values).next();
     let generation = text.and_then(|text| text.lines().next());
-    format!(
-        "{} {}",
-        owner.map_or("", |owner| &owner.uid),
-        generation.unwrap_or_default()
-    )
+    format!("{} {}", owner_of(shard), generation.unwrap_or_default())
+}
+
+/// The uid of the resource that a child belongs to.
+fn owner_of<K: Resource>(child: &K) -> &str {
+    let owner = child.owner_references().first();
+    owner.map_or("", |owner| &owner.uid)
 }

@@ -14,6 +14,7 @@ use crate::{
 };
 use k8s_openapi::{
     api::{
+        apps::v1::StatefulSet,
         core::v1::{PersistentVolumeClaim, ResourceRequirements},
         networking::v1::{IPBlock, NetworkPolicyPeer},
     },
@@ -21,7 +22,7 @@ use k8s_openapi::{
         api::resource::Quantity, apis::meta::v1::LabelSelector, util::intstr::IntOrString,
     },
 };
-use kube::ResourceExt;
+use kube::{Resource as _, ResourceExt};
 use relay_config::{
     Cold, Config, ConfigError, Duration, Hot, Size, Storage, cold, file, names as pod,
 };
@@ -153,7 +154,8 @@ fn names_are_free<K: Kind>(object: &K, gathered: &Gathered) -> Result<(), Refusa
     }
 }
 
-/// A resource created anew takes over the claims that an earlier one of the name left behind; their size counts.
+/// A resource created anew takes over the claims that an earlier one of the name left behind; their size counts. What it
+/// has taken over already somebody may have enlarged: that must not keep its lists from being changed.
 fn claims_fit(common: &Common, identity: &Identity, gathered: &Gathered) -> Result<(), Refusal> {
     let prefix = format!("{}-{}-", names::CLAIM, identity.name);
     let want = common.storage.size;
@@ -162,7 +164,8 @@ fn claims_fit(common: &Common, identity: &Identity, gathered: &Gathered) -> Resu
         let Some(have) = requested(claim).filter(|_| name.starts_with(&prefix)) else {
             continue;
         };
-        if have != want {
+        let enlarged = have > want && has_workload(identity, gathered);
+        if have != want && !enlarged {
             return refuse(
                 Reason::ImmutableChange,
                 format!(
@@ -172,6 +175,15 @@ fn claims_fit(common: &Common, identity: &Identity, gathered: &Gathered) -> Resu
         }
     }
     Ok(())
+}
+
+/// Is our StatefulSet there already?
+fn has_workload(identity: &Identity, gathered: &Gathered) -> bool {
+    gathered.found.iter().any(|found| {
+        found.kind == StatefulSet::kind(&())
+            && found.name == identity.name
+            && found.controller.as_deref() == Some(identity.owner.uid.as_str())
+    })
 }
 
 /// What a claim asks for; unreadable quantities count as none.

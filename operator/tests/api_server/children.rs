@@ -194,19 +194,24 @@ async fn what_is_no_longer_wanted_is_removed_and_nothing_else() {
         let operator = space.operator();
         let relay = space.town("{}").await;
         space.until_built().await;
-        let config_map = |name: &str, ours: bool| -> DynamicObject {
-            let labels = if ours {
+        let config_map = |name: &str, labelled: bool, owned: bool| -> DynamicObject {
+            let labels = if labelled {
                 json!({names::LABEL_NAME: "nostr-relay", names::LABEL_INSTANCE: "town", names::LABEL_MANAGED_BY: names::MANAGER})
             } else {
                 json!({names::LABEL_INSTANCE: "town"})
             };
             let owner = json!([{"apiVersion": "nostrfleet.io/v1alpha1", "kind": "NostrRelay", "name": "town", "uid": relay.uid(), "controller": true}]);
+            let owner = if owned { owner } else { json!([]) };
             let metadata = json!({"name": name, "labels": labels, "ownerReferences": owner});
             serde_json::from_value(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})).unwrap()
         };
-        for (name, ours) in [("town-of-an-older-operator", true), ("town-of-a-user", false)] {
+        for (name, labelled, owned) in [
+            ("town-of-an-older-operator", true, true),
+            ("town-of-a-user", false, true),
+            ("a-copy-of-town-s", true, false),
+        ] {
             let maps = space.of("ConfigMap");
-            maps.create(&PostParams::default(), &config_map(name, ours)).await.unwrap();
+            maps.create(&PostParams::default(), &config_map(name, labelled, owned)).await.unwrap();
         }
         eventually("the leftover is gone", || async { !space.has("ConfigMap", "town-of-an-older-operator").await }).await;
         space.town("network: {policy: None}").await;
@@ -214,6 +219,7 @@ async fn what_is_no_longer_wanted_is_removed_and_nothing_else() {
         space.town("{}").await;
         eventually("the policy is back", || space.has("NetworkPolicy", "town")).await;
         assert!(space.has("ConfigMap", "town-of-a-user").await);
+        assert!(space.has("ConfigMap", "a-copy-of-town-s").await);
         assert!(space.has("PersistentVolumeClaim", "data-town-0").await);
         operator.stop().await;
     })
