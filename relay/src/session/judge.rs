@@ -8,7 +8,7 @@
 //! 5. an id that is stored already stops here: `duplicate:`
 //! 6. the lists, with the keys that were proved before the event: `auth-required:`, `restricted:`, `blocked:`
 //! 7. hash and signature: `invalid:`. Only now it costs cryptography
-//! 8. step 6 once more, if lists or configuration were swapped meanwhile
+//! 8. the kinds of step 3 and step 6 once more, if lists or configuration were swapped meanwhile
 //! 9. the role, which stores it, passes it on or refuses it; what is stored has its answer from the writer (`store/decide.rs`)
 //!
 //! An AUTH is read in step 1 and checked at once ([`auth`]): it counts for what comes after it, in this batch too.

@@ -1,4 +1,4 @@
-//! Event kinds that this relay has rules for, and how it keeps every other. The only place where their numbers stand.
+//! Event kinds that this relay has rules for, and how it keeps every other. Rules find the numbers here and nowhere else.
 
 /// A deletion request (NIP-09).
 pub const DELETION: u16 = 5;
