@@ -1,11 +1,12 @@
 //! The k-th request about a resource fails, for every k and in every way; watches break; two operators work at once.
-//! What comes of it is always the same, and no pod and no claim is touched on the way.
+//! What comes of it is always the same, no pod and no claim is touched on the way, and told Allow nobody else is let in.
 
 use crate::{
     broken::{Fault, broken_client, is_watch},
-    fleet::{about, relay},
+    fleet::{LISTED, about, relay},
     operator::Operator,
     server::{eventually, in_a_space},
+    shut::{ANNA, BEN, beside, until_let_in},
     space::Space,
 };
 use http::{Method, Request};
@@ -19,39 +20,60 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// More than the requests of one visit: the last ones fail in the next visit, or never.
-const REQUESTS: usize = 28;
+/// More than the requests of one visit, which is asserted.
+const REQUESTS: usize = 36;
 
-const MADE: &str = "{}";
-/// One object more to write, one to remove, and none that replaces a pod.
-const CHANGED: &str = "{info: {name: changed}, network: {policy: None}}";
+/// One object to write anew, one to remove, and none that replaces a pod.
+const CHANGED: &str = "info: {name: changed}\nnetwork: {policy: None}\n";
 
 /// For the relay of number k, the k-th request is the one that fails. Relay 0 is spared.
 #[derive(Clone, Default)]
-pub struct Counts(Arc<Mutex<BTreeMap<usize, usize>>>);
+struct Counts(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    requests: BTreeMap<usize, usize>,
+    /// The requests of the spared relay's first visit, once it has ended.
+    visit: Option<usize>,
+}
 
 impl Counts {
     /// Is it this request's turn to fail?
-    pub fn strikes(&self, request: &Request<Body>) -> bool {
+    fn strikes(&self, request: &Request<Body>) -> bool {
         if is_watch(request) {
             return false;
         }
         let Some(relay) = about(request) else {
             return false;
         };
-        let mut counts = self.0.lock().unwrap();
-        let count = counts.entry(relay).or_default();
+        let mut seen = self.0.lock().unwrap();
+        let count = seen.requests.entry(relay).or_default();
         *count += 1;
-        *count == relay
+        let count = *count;
+        // The last request of a visit that found something new.
+        if relay == 0 && request.uri().path().ends_with("/status") {
+            seen.visit.get_or_insert(count);
+        }
+        count == relay
     }
 
-    pub fn start_over(&self) {
-        self.0.lock().unwrap().clear();
+    fn start_over(&self) {
+        *self.0.lock().unwrap() = Seen::default();
     }
 
-    /// How many requests the spared relay had.
-    pub fn spared(&self) -> usize {
-        self.0.lock().unwrap().get(&0).copied().unwrap_or_default()
+    /// A visit had more than `least` requests, and among so many relays each of them failed once.
+    async fn cover(&self, least: usize, relays: usize) {
+        let visit = || self.0.lock().unwrap().visit;
+        eventually("the spared relay's visit is over", || async {
+            visit().is_some()
+        })
+        .await;
+        let visit = visit().unwrap();
+        assert!(visit > least, "only {visit} requests were counted");
+        assert!(
+            visit < relays,
+            "the last of {visit} requests never failed: more relays"
+        );
     }
 }
 
@@ -65,7 +87,8 @@ async fn all_alike(space: &Space, what: &str) {
     }
 }
 
-/// Makes and changes relays of which each has another request fail like this.
+/// Makes relays, rotates their lists, breaks and changes them, while of each another request fails like this. What a pod could
+/// read meanwhile is a list that was asked for, or not whole.
 async fn every_request_fails_once(fault: Fault) {
     in_a_space(|space| async move {
         let counts = Counts::default();
@@ -78,78 +101,101 @@ async fn every_request_fails_once(fault: Fault) {
             }
         });
         let operator = Space::operator_as(client.await, space.settings());
-        space.fleet(REQUESTS, MADE).await;
-        space.until_fleet_built(REQUESTS).await;
-        let visit = counts.spared();
-        assert!(visit > 8, "only {visit} requests were counted");
-        all_alike(&space, "made").await;
-        space.until_fleet_quiet().await;
-        let lasting = space.lasting().await;
-        let sets = lasting
-            .iter()
-            .filter(|(name, _)| name.starts_with("StatefulSet"));
-        for (name, set) in sets {
-            assert!(
-                set.ends_with("generation Some(1)"),
-                "{name} is written once"
+        let work = async {
+            make(&space, &counts).await;
+            let lasting = space.lasting().await;
+            rotate(&space, &counts).await;
+            let quiet = break_and_change(&space, &counts).await;
+            assert_eq!(
+                space.lasting().await,
+                lasting,
+                "pods, claims and templates stay"
             );
-        }
-
-        counts.start_over();
-        space.fleet(REQUESTS, CHANGED).await;
-        space.until_fleet_built(REQUESTS).await;
-        let quiet = space.until_fleet_quiet().await;
-        all_alike(&space, "changed").await;
-        assert_eq!(
-            space.lasting().await,
-            lasting,
-            "pods, claims and templates stay"
-        );
-        operator.stop().await;
-
-        let restarted = space.operator();
-        eventually("it has looked at all", || async {
-            restarted.visits() >= REQUESTS as u64
-        })
-        .await;
-        assert_eq!(
-            space.until_fleet_quiet().await,
-            quiet,
-            "nothing is left to write"
-        );
-        restarted.stop().await;
+            operator.stop().await;
+            a_new_operator_has_nothing_to_write(&space, &quiet).await;
+        };
+        let looks = beside(&space, REQUESTS, work).await;
+        assert!(looks > 10, "only {looks} looks");
     })
     .await;
 }
 
+async fn make(space: &Space, counts: &Counts) {
+    space.lists(REQUESTS, ANNA).await;
+    space.fleet(REQUESTS, LISTED).await;
+    space.until_fleet_built(REQUESTS).await;
+    counts.cover(30, REQUESTS).await;
+    until_let_in(space, REQUESTS, ANNA).await;
+    space.until_fleet_quiet().await;
+    all_alike(space, "made").await;
+    for (name, object) in space.lasting().await {
+        let once = !name.starts_with("StatefulSet") || object.ends_with("generation Some(1)");
+        assert!(once, "{name} is written once");
+    }
+}
+
+async fn rotate(space: &Space, counts: &Counts) {
+    counts.start_over();
+    space.lists(REQUESTS, BEN).await;
+    until_let_in(space, REQUESTS, BEN).await;
+    counts.cover(16, REQUESTS).await;
+    space.until_fleet_quiet().await;
+    space.until_fleet_built(REQUESTS).await;
+}
+
+/// The last good list is read back, because the new one cannot be used. Says the versions of all objects.
+async fn break_and_change(space: &Space, counts: &Counts) -> BTreeMap<String, String> {
+    counts.start_over();
+    space.lists(REQUESTS, "nobody's key").await;
+    space.fleet(REQUESTS, &format!("{CHANGED}{LISTED}")).await;
+    space.until_fleet_built(REQUESTS).await;
+    space.until_fleet_says("BadKey").await;
+    counts.cover(16, REQUESTS).await;
+    until_let_in(space, REQUESTS, BEN).await;
+    let quiet = space.until_fleet_quiet().await;
+    all_alike(space, "changed").await;
+    quiet
+}
+
+async fn a_new_operator_has_nothing_to_write(space: &Space, quiet: &BTreeMap<String, String>) {
+    let operator = space.operator();
+    eventually("it has looked at all", || async {
+        operator.visits() >= REQUESTS as u64
+    })
+    .await;
+    let now = space.until_fleet_quiet().await;
+    assert_eq!(now, *quiet, "nothing is left to write");
+    operator.stop().await;
+}
+
 #[tokio::test]
-async fn a_conflict_at_any_request_changes_nothing_in_the_end() {
+async fn a_conflict_at_any_request_opens_no_door_and_changes_nothing_in_the_end() {
     every_request_fails_once(Fault::Refused(409, None)).await;
 }
 
 #[tokio::test]
-async fn a_busy_server_at_any_request_changes_nothing_in_the_end() {
+async fn a_busy_server_at_any_request_opens_no_door_and_changes_nothing_in_the_end() {
     every_request_fails_once(Fault::Refused(429, Some(2))).await;
 }
 
 #[tokio::test]
-async fn a_failing_server_at_any_request_changes_nothing_in_the_end() {
+async fn a_failing_server_at_any_request_opens_no_door_and_changes_nothing_in_the_end() {
     every_request_fails_once(Fault::Refused(500, None)).await;
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_at_any_request_changes_nothing_in_the_end() {
+async fn a_connection_that_breaks_at_any_request_opens_no_door_and_changes_nothing_in_the_end() {
     every_request_fails_once(Fault::Dropped).await;
 }
 
 #[tokio::test]
-async fn an_answer_that_is_lost_at_any_request_changes_nothing_in_the_end() {
+async fn an_answer_that_is_lost_at_any_request_opens_no_door_and_changes_nothing_in_the_end() {
     every_request_fails_once(Fault::AnswerLost).await;
 }
 
 /// A visit that waits for an answer is given up after its time, and made good by the next.
 #[tokio::test]
-async fn a_request_that_nobody_answers_changes_nothing_in_the_end() {
+async fn a_request_that_nobody_answers_opens_no_door_and_changes_nothing_in_the_end() {
     every_request_fails_once(Fault::Hang).await;
 }
 
@@ -232,7 +278,7 @@ async fn two_operators_at_once_do_not_quarrel() {
             let client = shaky(seed, calm.clone()).await;
             operators.push(Space::operator_as(client, space.settings()));
         }
-        space.fleet(COUNT, MADE).await;
+        space.fleet(COUNT, "{}").await;
         space.until_fleet_built(COUNT).await;
         let lasting = space.lasting().await;
         for round in 0..3 {

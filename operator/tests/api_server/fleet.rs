@@ -52,13 +52,33 @@ fn number(text: &str) -> Option<usize> {
     digits[..end].parse().ok()
 }
 
+/// A relay for whom its own list names, which is found by its name and by its label.
+pub const LISTED: &str = "access: {read: {mode: Allow, from: [{configMap: {name: NAME-list}}]}, \
+     write: {mode: Allow, from: [{selector: {matchLabels: {list: NAME}}}]}}";
+
 impl Space {
-    /// Applies so many relays whose pods find no node.
+    /// Applies a list for each of so many relays.
+    pub async fn lists(&self, count: usize, text: &str) {
+        let force = PatchParams::apply("user").force();
+        for relay in (0..count).map(relay) {
+            let name = format!("{relay}-list");
+            let map = json!({
+                "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": name, "labels": {"list": relay}}, "data": {"list": text},
+            });
+            let maps = self.of("ConfigMap");
+            maps.patch(&name, &force, &Patch::Apply(&map))
+                .await
+                .unwrap();
+        }
+    }
+
+    /// Applies so many relays whose pods find no node. `NAME` in the spec is the name of each.
     pub async fn fleet(&self, count: usize, spec: &str) {
-        let mut spec: Value = yaml(spec);
-        spec["pod"]["nodeSelector"]["example.org/nowhere"] = json!("true");
         let force = PatchParams::apply("user").force();
         for name in (0..count).map(relay) {
+            let mut spec: Value = yaml(&spec.replace("NAME", &name));
+            spec["pod"]["nodeSelector"]["example.org/nowhere"] = json!("true");
             let object = json!({
                 "apiVersion": "nostrfleet.io/v1alpha1", "kind": "NostrRelay",
                 "metadata": {"name": name}, "spec": spec,
@@ -92,7 +112,7 @@ impl Space {
         all
     }
 
-    /// What was made for each relay, without what the server adds and without the relay's own name.
+    /// What was made for each relay, without what the server adds and without the relay's own name and uid.
     pub async fn made(&self) -> BTreeMap<String, String> {
         let listed = self.listed(&KINDS).await;
         let text = |(name, objects): (String, Vec<(String, DynamicObject)>)| {
@@ -100,8 +120,11 @@ impl Space {
                 .iter()
                 .map(|(kind, object)| asked(kind, object))
                 .collect();
+            let itself = objects.iter().find(|(kind, _)| kind == "NostrRelay");
+            let uid = itself.and_then(|(_, relay)| relay.uid()).unwrap();
             let text = serde_json::to_string_pretty(&all).unwrap();
-            (name.clone(), text.replace(&name, "NAME"))
+            let text = text.replace(&name, "NAME").replace(&uid, "UID");
+            (name, text)
         };
         listed.into_iter().map(text).collect()
     }
@@ -144,6 +167,20 @@ impl Space {
             assert!(started.elapsed() < PATIENCE, "it never rests");
             before = now;
         }
+    }
+
+    /// Waits until each relay says this of its configuration.
+    pub async fn until_fleet_says(&self, what: &str) {
+        eventually(&format!("all relays say {what}"), || async {
+            let relays = self.of("NostrRelay").list(&ListParams::default()).await;
+            let says = |relay: &DynamicObject| {
+                let conditions = relay.data["status"]["conditions"].as_array();
+                let mut valid = conditions.into_iter().flatten();
+                valid.any(|it| it["type"] == "ConfigurationValid" && it["reason"] == what)
+            };
+            relays.unwrap().iter().all(says)
+        })
+        .await;
     }
 
     /// Waits until each relay's status is about its newest spec, no visit's failure is left, and its pod and claim are there.
