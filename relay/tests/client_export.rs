@@ -97,6 +97,64 @@ fn what_a_relay_keeps_back_is_said_and_the_rest_is_written() {
 }
 
 #[test]
+fn a_relay_that_runs_out_of_time_is_asked_for_less_of_it_until_it_shows_everything() {
+    let relay = FakeRelay::start(Manners {
+        page: 10,
+        reach: 40_000_000,
+        ..Manners::default()
+    });
+    let signer = nostr_fleet_relay::sign::Signer::from_seed(5);
+    let mut events = notes(25, 3);
+    events.push(signer.event(1_300_000_000, 1, &[], "years before"));
+    events.push(signer.event(5, 1, &[], "the very first"));
+    relay.store(&events);
+    let (code, seen, err) = exported(&relay, &[]);
+    assert_eq!((code, seen.len()), (0, 27), "{err}");
+    assert_eq!(set(&seen), set(&events));
+    let requests = relay.state.lock().unwrap().requests;
+    assert!(requests < 400, "{requests} requests");
+    let span = r#"{"since":1200000000,"until":1400000000}"#;
+    let (code, seen, err) = exported(&relay, &["--filter", span]);
+    assert_eq!((code, seen), (0, vec![events[25].clone()]), "{err}");
+}
+
+#[test]
+fn a_relay_that_never_gets_through_a_second_is_given_up_and_named() {
+    let relay = FakeRelay::start(Manners {
+        keeps_wraps: true,
+        ..Manners::default()
+    });
+    let signer = nostr_fleet_relay::sign::Signer::from_seed(5);
+    let wraps = (0..40).map(|n| signer.event(1_600_000_000 + n, 1059, &[], ""));
+    relay.store(&wraps.collect::<Vec<_>>());
+    let (code, seen, err) = exported(&relay, &[]);
+    assert_eq!((code, seen.len()), (3, 0), "{err}");
+    let oldest = "incomplete: created_at 0 to 1600000039: the relay has more and shows none";
+    assert!(err.contains(oldest), "{err}");
+    let requests = relay.state.lock().unwrap().requests;
+    assert!(requests < 200, "{requests} requests");
+}
+
+#[test]
+fn gift_wraps_that_are_not_ours_to_see_are_named_wherever_they_lie() {
+    let signer = nostr_fleet_relay::sign::Signer::from_seed(5);
+    for at in [1_600_000_000, 1_700_000_001, 1_800_000_000] {
+        let relay = FakeRelay::start(Manners {
+            keeps_wraps: true,
+            ..Manners::default()
+        });
+        relay.store(&notes(3, 1));
+        relay.store(&[signer.event(at, 1059, &[], "")]);
+        let (code, seen, err) = exported(&relay, &[]);
+        assert_eq!((code, seen.len()), (3, 3), "{at}: {err}");
+        let named = "incomplete: gift wraps (kind 1059): the relay shows them only to those whom they name: auth-required";
+        assert!(err.contains(named), "{at}: {err}");
+        let (code, seen, err) = exported(&relay, &["--filter", r#"{"kinds":[0,1,7]}"#]);
+        assert_eq!((code, seen.len()), (0, 3), "nobody asked for them: {err}");
+    }
+}
+
+#[test]
 fn filter_and_limit_are_heeded() {
     let relay = FakeRelay::start(Manners {
         page: 10,

@@ -94,6 +94,59 @@ fn an_export_goes_on_after_the_number_that_the_last_one_told() {
 }
 
 #[test]
+fn an_interrupted_export_of_a_stopped_store_goes_on_where_its_file_ends() {
+    let store = Stopped::new();
+    let events = notes(30, 3);
+    store.import(&events);
+    let out = store.path("out.jsonl");
+    let file = out.to_str().unwrap();
+    let torn = events[..12].join("\n") + "\n" + &events[12][..40];
+    fs::write(&out, &torn).unwrap();
+    let (code, _, err) = store.relay(&["export", file]);
+    assert!(
+        code == 1 && err.contains("go on with it by --resume"),
+        "{err}"
+    );
+    // What stands last in the file is gone from the store: the file tells all the same.
+    let gone = [id_of(&events[11]), id_of(&events[10])];
+    store.relay(&["delete", "--id", &gone[0], "--id", &gone[1], "--yes"]);
+    for _ in 0..2 {
+        let (code, _, err) = store.relay(&["export", file, "--resume"]);
+        assert_eq!(code, 0, "{err}");
+        assert_eq!(fs::read_to_string(&out).unwrap(), events.join("\n") + "\n");
+    }
+    store.import(&notes(33, 3));
+    let (_, _, err) = store.relay(&["export", file, "--resume"]);
+    assert!(err.starts_with("3 events in "), "{err}");
+}
+
+#[test]
+fn a_file_of_another_store_is_not_gone_on_with() {
+    let store = Stopped::new();
+    store.import(&notes(5, 1));
+    let out = store.path("out.jsonl");
+    let file = out.to_str().unwrap();
+    let foreign = Signer::from_seed(9).event(1_700_000_000, 1, &[], "elsewhere") + "\n";
+    for (text, words) in [
+        (foreign.as_str(), "is in this store"),
+        ("my notes\n", "no events"),
+    ] {
+        fs::write(&out, text).unwrap();
+        let (code, _, err) = store.relay(&["export", file, "--resume"]);
+        assert!(code == 1 && err.contains(words), "{err}");
+        assert_eq!(fs::read_to_string(&out).unwrap(), text);
+    }
+    let (code, _, err) = store.relay(&["export", file, "--resume", "--after", "2"]);
+    assert!(code == 2 && err.contains("cannot be used with"), "{err}");
+    fs::remove_file(&out).unwrap();
+    let (code, _, err) = store.relay(&["export", file, "--resume"]);
+    assert!(
+        code == 0 && err.starts_with("5 events"),
+        "a new file: {err}"
+    );
+}
+
+#[test]
 fn an_export_heeds_its_filter() {
     let store = Stopped::new();
     let events = notes(10, 1);

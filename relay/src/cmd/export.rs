@@ -7,6 +7,7 @@ pub mod direct;
 pub mod output;
 pub mod pages;
 pub mod second;
+pub mod spans;
 
 use super::{
     FAILED, fail, runtime,
@@ -48,10 +49,15 @@ pub struct Arguments {
     #[arg(long, value_name = "JSON", default_value = "{}")]
     pub filter: FilterObject,
     /// With --data: only events after this number; the last number is told at the end.
-    #[arg(long, value_name = "NUMBER", requires = "data", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 0,
+        conflicts_with_all = ["from", "resume"]
+    )]
     pub after: u64,
-    /// With --from: go on where FILE ends.
-    #[arg(long, requires = "from")]
+    /// Go on where FILE ends.
+    #[arg(long)]
     pub resume: bool,
     /// With --from: events of one REQ. A relay may send fewer.
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -95,6 +101,11 @@ pub enum ExportError {
     /// The relay sends without end.
     #[error("the relay sent more than {0} events in answer to one REQ: it does not heed limits")]
     Endless(usize),
+    /// The file to go on with does not end in this store.
+    #[error(
+        "{0}: none of its last events is in this store: name another file, or a number with --after"
+    )]
+    Elsewhere(String),
     /// The store of a stopped relay cannot be opened.
     #[error("the store: {0}")]
     Open(#[from] StoppedError),

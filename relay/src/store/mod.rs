@@ -182,6 +182,15 @@ impl Store {
     /// # Errors
     /// If LMDB cannot be read.
     pub fn contains(&self, ids: &[EventId]) -> Result<Vec<bool>, ReadError> {
+        let numbers = self.numbers(ids)?;
+        Ok(numbers.iter().map(Option::is_some).collect())
+    }
+
+    /// Under which numbers are these events stored?
+    ///
+    /// # Errors
+    /// If LMDB cannot be read.
+    pub fn numbers(&self, ids: &[EventId]) -> Result<Vec<Option<Committed>>, ReadError> {
         let shared = self.shared();
         let txn = shared.view.read()?;
         let segments = shared.segments.load();
@@ -190,7 +199,8 @@ impl Store {
             let key = view::short(id.as_bytes());
             let number = shared.view.number(&txn, view::Index::Ids, key)?;
             let entry = number.and_then(|number| log::find(&segments, number));
-            stored.push(entry.is_some_and(|entry| entry.id() == id.as_bytes()));
+            let entry = entry.filter(|entry| entry.id() == id.as_bytes());
+            stored.push(entry.map(|entry| Committed(entry.number())));
         }
         Ok(stored)
     }

@@ -5,7 +5,7 @@
 use futures::{SinkExt, StreamExt};
 use nostr_fleet_relay::{
     sign::Signer,
-    wire::{Event, Filter},
+    wire::{Event, Filter, kind},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -28,6 +28,9 @@ use tokio_tungstenite::{
     },
 };
 
+/// The newest second that a relay looks at, however far ahead it is asked.
+const NEWEST: u64 = 1_790_000_000;
+
 /// How the fake relay behaves.
 #[derive(Clone)]
 pub struct Manners {
@@ -47,6 +50,10 @@ pub struct Manners {
     pub oldest_first: bool,
     /// Answer to every REQ.
     pub closed: Option<&'static str>,
+    /// Seconds of created_at that one REQ gets through, newest first, until its time is up.
+    pub reach: u64,
+    /// Gift wraps are for those whom they name, and nobody has said who he is.
+    pub keeps_wraps: bool,
 }
 
 impl Default for Manners {
@@ -60,6 +67,8 @@ impl Default for Manners {
             hints: true,
             oldest_first: false,
             closed: None,
+            reach: u64::MAX,
+            keeps_wraps: false,
         }
     }
 }
@@ -260,10 +269,21 @@ impl Session {
         }
         let filter = Filter::read(&parts[2].to_string()).unwrap();
         self.filters.insert(sub.to_string(), filter.clone());
+        let wraps = |kinds: &Vec<u16>| kinds == &[kind::GIFT_WRAPS[0]];
+        if self.manners.keeps_wraps && filter.kinds.as_ref().is_some_and(wraps) {
+            return vec![format!("[\"CLOSED\",{sub},\"auth-required: gift wraps\"]")];
+        }
+        let newest = filter.until.unwrap_or(u64::MAX).min(NEWEST);
+        let oldest = newest.saturating_sub(self.manners.reach);
         let mut found: Vec<(u64, String, &String)> = Vec::new();
+        let mut cut = filter.since.unwrap_or(0) < oldest;
         for text in &state.stored {
             let event = Event::read(text).unwrap();
-            if filter.matches(&event) {
+            if filter.matches(&event) && event.created_at() >= oldest {
+                if self.manners.keeps_wraps && event.kind() == kind::GIFT_WRAPS[0] {
+                    cut = true;
+                    continue;
+                }
                 found.push((event.created_at(), event.id().to_string(), text));
             }
         }
@@ -272,7 +292,7 @@ impl Session {
             .manners
             .page
             .min(filter.limit.unwrap_or(u64::MAX) as usize);
-        let cut = found.len() > limit;
+        cut |= found.len() > limit;
         found.truncate(limit);
         if self.manners.oldest_first {
             found.reverse();

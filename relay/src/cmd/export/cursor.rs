@@ -44,6 +44,8 @@ pub enum Turn {
     New(Vec<Row>),
     /// The page is full of events of this one second that were seen before: it holds more than a page can show.
     Stuck(u64),
+    /// The relay has more and shows none of it.
+    Silent,
     /// There is nothing older.
     End(Vec<Row>),
 }
@@ -73,6 +75,9 @@ impl Cursor {
 
     /// Takes a page; `finished` is the relay's hint that nothing was cut (NIP-67).
     pub fn turn(&mut self, page: Vec<Row>, finished: Option<bool>) -> Turn {
+        if page.is_empty() && finished == Some(false) {
+            return Turn::Silent;
+        }
         let cut = !page.is_empty() && self.is_cut(page.len(), finished);
         let known = finished.is_some();
         let new = self.new_rows(page);
@@ -104,6 +109,12 @@ impl Cursor {
         self.seen.clear();
         self.until = self.until.and_then(|second| second.checked_sub(1));
         self.until.is_some()
+    }
+
+    /// Goes on with this second, of which nothing is done.
+    pub fn go_to(&mut self, until: u64) {
+        self.seen.clear();
+        self.until = Some(until);
     }
 
     fn new_rows(&mut self, mut page: Vec<Row>) -> Vec<Row> {
@@ -182,7 +193,7 @@ mod tests {
         assert_eq!(cursor.take_second(more), rows(&[(5, "c")]));
         assert!(cursor.step_over());
         assert_eq!(cursor.until(), Some(4));
-        assert_eq!(cursor.turn(vec![], Some(false)), Turn::End(vec![]));
+        assert_eq!(cursor.turn(vec![], Some(true)), Turn::End(vec![]));
         assert!(!Cursor::resume(0, HashSet::new()).step_over());
     }
 
@@ -194,6 +205,14 @@ mod tests {
             Turn::New(_)
         ));
         assert_eq!(cursor.turn(rows(&[(8, "b")]), None), Turn::End(vec![]));
+    }
+
+    #[test]
+    fn an_empty_page_is_the_end_unless_the_relay_has_more() {
+        let mut cursor = Cursor::default();
+        assert_eq!(cursor.turn(vec![], Some(false)), Turn::Silent);
+        assert_eq!(cursor.turn(vec![], None), Turn::End(vec![]));
+        assert_eq!(cursor.turn(vec![], Some(true)), Turn::End(vec![]));
     }
 
     #[test]

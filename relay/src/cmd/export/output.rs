@@ -36,34 +36,22 @@ impl Output {
         }
     }
 
-    /// The file as an interrupted export left it, and where the walk goes on. A torn last line is cut. Events stand newest first.
+    /// The file as an interrupted export from a relay left it, and where the walk goes on. Events stand newest first.
     pub fn resume(path: &Path) -> Result<(Self, Cursor), ExportError> {
-        let io = |problem: io::Error| wrong(path, &problem.to_string());
-        if path.as_os_str() == "-" {
-            return Err(wrong(
-                path,
-                "standard output cannot be resumed: name a file",
-            ));
-        }
-        let file = match OpenOptions::new().read(true).append(true).open(path) {
-            Err(problem) if problem.kind() == ErrorKind::NotFound => {
-                return Ok((Self::create(path)?, Cursor::default()));
-            }
-            other => other.map_err(io)?,
-        };
         let mut end = End::default();
-        let mut reader = BufReader::new(&file);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            reader.read_until(b'\n', &mut line).map_err(io)?;
-            if line.last() != Some(&b'\n') {
-                break;
-            }
-            end.take(&line).map_err(|problem| wrong(path, problem))?;
+        let bytes = read_lines(path, &mut |line| end.take(line))?;
+        Ok((Self::reopen(path, bytes)?, end.cursor()))
+    }
+
+    /// Goes on behind the first `bytes` of a file, as [`read_lines`] found them. What stands there is cut: a torn line.
+    pub fn reopen(path: &Path, bytes: u64) -> Result<Self, ExportError> {
+        if bytes == 0 && !path.exists() {
+            return Self::create(path);
         }
-        file.set_len(end.bytes).map_err(io)?;
-        Ok((Self::of_file(path, file)?, end.cursor()))
+        let io = |problem: io::Error| wrong(path, &problem.to_string());
+        let file = OpenOptions::new().append(true).open(path).map_err(io)?;
+        file.set_len(bytes).map_err(io)?;
+        Self::of_file(path, file)
     }
 
     fn of_file(path: &Path, file: File) -> Result<Self, ExportError> {
@@ -115,10 +103,40 @@ impl Output {
     }
 }
 
-/// The last second of a file, and how much of the file is whole.
+/// Shows the whole lines of a file in order, and answers how many bytes they have; a file that does not exist has none.
+pub fn read_lines(
+    path: &Path,
+    take: &mut dyn FnMut(&[u8]) -> Result<(), &'static str>,
+) -> Result<u64, ExportError> {
+    let io = |problem: io::Error| wrong(path, &problem.to_string());
+    if path.as_os_str() == "-" {
+        return Err(wrong(
+            path,
+            "standard output cannot be resumed: name a file",
+        ));
+    }
+    let mut reader = match File::open(path) {
+        Err(problem) if problem.kind() == ErrorKind::NotFound => return Ok(0),
+        other => BufReader::new(other.map_err(io)?),
+    };
+    let (mut line, mut bytes) = (Vec::new(), 0);
+    loop {
+        line.clear();
+        reader.read_until(b'\n', &mut line).map_err(io)?;
+        if line.last() != Some(&b'\n') {
+            return Ok(bytes);
+        }
+        take(&line).map_err(|problem| wrong(path, problem))?;
+        bytes += line.len() as u64;
+    }
+}
+
+/// What stands in a file that should hold events and does not.
+pub const NO_EVENTS: &str = "it holds lines that are no events: name another file";
+
+/// The last second of a file.
 #[derive(Default)]
 struct End {
-    bytes: u64,
     second: Option<u64>,
     seen: HashSet<String>,
 }
@@ -126,9 +144,7 @@ struct End {
 impl End {
     fn take(&mut self, line: &[u8]) -> Result<(), &'static str> {
         let text = std::str::from_utf8(line).ok();
-        let row = text
-            .and_then(Row::read)
-            .ok_or("it holds lines that are no events: name another file")?;
+        let row = text.and_then(Row::read).ok_or(NO_EVENTS)?;
         if self.second.is_some_and(|second| row.created_at > second) {
             return Err(
                 "its events do not stand newest first: it is no export from a relay, name another file",
@@ -139,7 +155,6 @@ impl End {
             self.seen.clear();
         }
         self.seen.insert(row.id);
-        self.bytes += line.len() as u64;
         Ok(())
     }
 

@@ -5,14 +5,16 @@ use super::{
     cursor::{Cursor, Row, Turn},
     output::Output,
     second::Parts,
+    spans::Spans,
 };
 use crate::{
     client::{
         Answer, Client, ClientError, Dialer,
         answer::{is_goodbye, prefix},
     },
+    clock::{Clock, SystemClock},
     cmd::{progress::Progress, reconnect::Reconnect},
-    wire::Prefix,
+    wire::{Prefix, kind},
 };
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -43,6 +45,7 @@ pub async fn export(arguments: &Arguments, dialer: &Dialer) -> Result<Exported, 
     };
     let mut filter = arguments.filter.0.clone();
     let limit = filter.remove("limit").and_then(|limit| limit.as_u64());
+    let since = filter.remove("since").and_then(|since| since.as_u64());
     let mut walk = Walk {
         relay: Pages {
             reconnect: Reconnect::new(dialer, arguments.give_up_after.get()),
@@ -53,6 +56,7 @@ pub async fn export(arguments: &Arguments, dialer: &Dialer) -> Result<Exported, 
         page: arguments.page,
         filter,
         cursor,
+        spans: Spans::new(since.unwrap_or(0)),
         output,
         progress: Progress::new(limit),
         hidden: Vec::new(),
@@ -73,6 +77,7 @@ struct Walk<'a> {
     page: u32,
     limit: u64,
     cursor: Cursor,
+    spans: Spans,
     output: Output,
     progress: Progress,
     hidden: Vec<String>,
@@ -82,28 +87,107 @@ impl Walk<'_> {
     async fn run(&mut self) -> Result<(), ExportError> {
         loop {
             let page = self.relay.page(&self.next_filter()).await?;
-            let more = match self.cursor.turn(page.rows, page.finished) {
-                Turn::New(rows) => self.write(rows)?,
-                Turn::End(rows) => return self.write(rows).map(drop),
+            let (wanted, has_more) = match self.cursor.turn(page.rows, page.finished) {
+                Turn::New(rows) => (self.write(rows)?, true),
+                Turn::End(rows) => (self.write(rows)?, self.next_span()),
+                Turn::Silent => {
+                    let halved = self.spans.divide(self.until(), SystemClock.now());
+                    (true, halved || self.next_span())
+                }
                 Turn::Stuck(second) => {
-                    self.take_apart(second, page.count).await? && self.cursor.step_over()
+                    let wanted = self.take_apart(second, page.count).await?;
+                    (wanted, self.step_over() || self.next_span())
                 }
             };
-            if !more {
+            if !wanted {
                 return Ok(());
             }
+            if !has_more {
+                return self.tell_hidden().await;
+            }
+        }
+    }
+
+    /// On to the time before the one that is done. `false` when that was the last.
+    fn next_span(&mut self) -> bool {
+        let until = self.spans.next_until();
+        until.is_some_and(|until| {
+            self.cursor.go_to(until);
+            true
+        })
+    }
+
+    /// On to the second before, if it belongs to the span.
+    fn step_over(&mut self) -> bool {
+        let until = self.cursor.step_over().then(|| self.cursor.until());
+        until.flatten() >= Some(self.spans.since())
+    }
+
+    /// The newest second that may come.
+    fn until(&self) -> Option<u64> {
+        let asked = self.filter.get("until").and_then(Value::as_u64);
+        match (asked, self.cursor.until()) {
+            (Some(asked), Some(until)) => Some(asked.min(until)),
+            (asked, until) => asked.or(until),
         }
     }
 
     fn next_filter(&self) -> Map<String, Value> {
         let mut filter = self.filter.clone();
-        let asked = filter.get("until").and_then(Value::as_u64);
-        if let Some(until) = self.cursor.until() {
-            let until = asked.map_or(until, |asked| asked.min(until));
+        if self.spans.since() > 0 {
+            filter.insert("since".into(), self.spans.since().into());
+        }
+        if let Some(until) = self.until() {
             filter.insert("until".into(), until.into());
         }
         filter.insert("limit".into(), self.page.into());
         filter
+    }
+
+    /// Everything that is shown was written: what is there besides?
+    async fn tell_hidden(&mut self) -> Result<(), ExportError> {
+        if let Some((oldest, newest)) = self.spans.silent() {
+            let newest = match newest {
+                u64::MAX => "the newest".to_owned(),
+                second => second.to_string(),
+            };
+            self.hide(format!(
+                "created_at {oldest} to {newest}: the relay has more and shows none of it: events for others, or it takes it too long"
+            ));
+        }
+        let Some(mut filter) = self.gift_wraps() else {
+            return Ok(());
+        };
+        filter.insert("limit".into(), 1.into());
+        match self.relay.page(&filter).await {
+            Ok(_) => {}
+            Err(ExportError::Refused(verdict)) => self.hide(format!(
+                "gift wraps (kind {}): the relay shows them only to those whom they name: {verdict}",
+                kind::GIFT_WRAPS[0]
+            )),
+            Err(other) => return Err(other),
+        }
+        Ok(())
+    }
+
+    /// The filter's part that asks for stored gift wraps, which an answer to all of it leaves out in silence (NIP-59). `None` when it
+    /// asks for no gift wraps, for nothing else (that is refused at once), or for ids.
+    fn gift_wraps(&self) -> Option<Map<String, Value>> {
+        let wraps = Value::from(kind::GIFT_WRAPS[0]);
+        let is_part = match self.filter.get("kinds").and_then(Value::as_array) {
+            Some(kinds) => kinds.contains(&wraps) && kinds.len() > 1,
+            None => !self.filter.contains_key("ids"),
+        };
+        is_part.then(|| {
+            let mut filter = self.filter.clone();
+            filter.insert("kinds".into(), vec![wraps].into());
+            filter
+        })
+    }
+
+    fn hide(&mut self, words: String) {
+        self.progress.say(&words);
+        self.hidden.push(words);
     }
 
     /// Asks for the rest of a second that is larger than a page; `count` is how many events the relay shows at a time.
@@ -119,11 +203,9 @@ impl Walk<'_> {
             }
             let divided = if cut { parts.divide(part) } else { Ok(()) };
             if let Err(what) = divided {
-                let words = format!(
+                self.hide(format!(
                     "created_at {second}: more events of {what} than the {count} that the relay shows of one REQ"
-                );
-                self.progress.say(&words);
-                self.hidden.push(words);
+                ));
             }
         }
         Ok(true)
