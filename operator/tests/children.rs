@@ -380,7 +380,7 @@ fn specs() -> impl Strategy<Value = Value> {
     (
         (network, service, operation, url),
         (texts(), texts(), texts(), 10_i64..=3600),
-        (256_u32..5000, 1_u64..=10_000, any::<bool>(), 0_u64..100_000),
+        (256_u32..5000, 1_u64..=10_000, any::<bool>(), 600_u64..100_000),
     )
         .prop_map(|((network, service, operation, url), (labels, annotations, nodes, stop), (size, subscriptions, delete, erase))| {
             json!({

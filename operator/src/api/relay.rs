@@ -17,6 +17,17 @@ use relay_config::{Auth, Info, Limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// What a relay URL looks like: a name whose last part begins with a letter or an address, a port from 1 to 65535, a path. The
+/// relay's own rule (`Place::of_relay`) takes all of these but addresses in brackets that are none.
+const URL_RULE: &str = concat!(
+    "self.matches('^wss?://",
+    "(([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?[.])*[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?",
+    "|((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])",
+    "|\\\\[[0-9A-Fa-f:.]+\\\\])",
+    "(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?",
+    "(/[^ ?#]*)?$')",
+);
+
 /// What a relay should be. Every field has a default; an empty spec is a relay open to all with 10Gi.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, JsonSchema)]
 #[kube(
@@ -95,8 +106,8 @@ pub struct NostrRelaySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     #[schemars(extend("x-kubernetes-validations" = schema::rules(&[(
-        r"self.matches('^wss?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[^ ?#]*)?$')",
-        "url must be written like wss://relay.example.com or ws://host:8080/path, without user, query or fragment",
+        URL_RULE,
+        "url must be written like wss://relay.example.com or ws://host:8080/path, with a port up to 65535 and without user, query or fragment",
     )])))]
     pub url: Option<String>,
     /// Whether pods run. Hot.

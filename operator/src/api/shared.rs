@@ -60,7 +60,11 @@ pub struct Storage {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub storage_class_name: Option<String>,
-    /// Text of deleted events is gone from the files after this time at the latest. Hot.
+    /// Text of deleted events is gone from the files after this time at the latest; at least 10m. Hot.
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[(
+        "!self.matches('^([0-9]{1,6}(ms|s|m|h))+$') || duration(self) >= duration('10m')",
+        "storage.eraseWithin must be at least 10m: files are rewritten for it",
+    )])))]
     pub erase_within: Duration,
 }
 

@@ -60,6 +60,43 @@ pub const CASES: &[Case] = &[
     ),
     case("url must be written", "url: wss://r", "url: 'wss://'"),
     case(
+        "url must be written",
+        "url: wss://relay.example.com:65535",
+        "url: wss://relay.example.com:65536",
+    ),
+    case(
+        "url must be written",
+        "url: wss://relay.example.com:9",
+        "url: wss://relay.example.com:0",
+    ),
+    case("url must be written", "url: wss://x.y", "url: wss://x..y"),
+    case("url must be written", "url: wss://a-b", "url: wss://a b"),
+    case(
+        "url must be written",
+        "url: wss://255.0.1.20",
+        "url: wss://256.0.1.20",
+    ),
+    case(
+        "storage.eraseWithin must be",
+        "storage: {eraseWithin: 10m}",
+        "storage: {eraseWithin: 9m59s}",
+    ),
+    case(
+        "storage.eraseWithin must be",
+        "storage: {eraseWithin: 168h}",
+        "storage: {eraseWithin: 0s}",
+    ),
+    case(
+        "limits.queryTime must be",
+        "limits: {queryTime: 100ms}",
+        "limits: {queryTime: 99ms}",
+    ),
+    case(
+        "limits.queryTime must be",
+        "limits: {queryTime: 1h30m}",
+        "limits: {queryTime: 0s}",
+    ),
+    case(
         "storage.size must be",
         "storage: {size: 256Mi}",
         "storage: {size: 255Mi}",

@@ -177,11 +177,33 @@ mod tests {
     }
 
     #[test]
+    fn the_least_times_and_a_url_with_a_path_are_good() {
+        let hot = "{url: \"wss://host:65535/town\", limits: {queryTime: 100ms}, storage: {eraseWithin: 10m}}";
+        Config::read(&format!("version: 1\nhot: {hot}\n")).unwrap();
+    }
+
+    #[test]
     fn each_mistake_says_how_to_mend_it() {
         for (text, words) in [
             (
                 "version: 1\nhot:\n  url: https://x\n",
                 &["hot.url", "wss://host", "at line 3"][..],
+            ),
+            (
+                "version: 1\nhot:\n  url: wss://host:99999\n",
+                &["hot.url", "65535", "at line 3"],
+            ),
+            (
+                "version: 1\nhot:\n  url: wss://host/health/\n",
+                &["hot.url", "choose another path", "at line 3"],
+            ),
+            (
+                "version: 1\nhot:\n  limits:\n    queryTime: 99ms\n",
+                &["hot.limits.queryTime", "100ms or more", "at line 4"],
+            ),
+            (
+                "version: 1\nhot:\n  storage:\n    eraseWithin: 9m\n",
+                &["hot.storage.eraseWithin", "10m or more", "at line 4"],
             ),
             (
                 "version: 1\ncold: {listen: \"0.0.0.0:9090\", ops: \"0.0.0.0:9090\"}\n",

@@ -51,8 +51,13 @@ impl Default for Hot {
 pub struct Storage {
     /// Size of the claim, where the file system does not tell: the smaller of both counts.
     pub size: Option<value::Size>,
-    /// Text of deleted and vanished events is gone from the files after this time at the latest.
+    /// Text of deleted and vanished events is gone from the files after this time at the latest; at least 10m.
     pub erase_within: value::Duration,
+}
+
+impl Storage {
+    /// Shorter ones would have files rewritten without pause as long as anybody deletes.
+    pub const ERASE_WITHIN_LEAST: value::Duration = value::Duration::seconds(10 * 60);
 }
 
 impl Default for Storage {

@@ -7,6 +7,7 @@
 //! - [`access`], [`lists`]: who may read and write; how lists of keys are written, hashed and cut into shards
 //! - [`value`], [`range`]: checked values: durations, sizes, bounded numbers; ranges of kinds and of addresses
 //! - [`hash`]: SHA-256 and hex, as files and lists are named by both sides
+//! - [`place`]: where a relay URL leads, and which may be a relay's own
 //! - [`status`]: what `GET /status` on the ops port answers
 //! - [`names`]: ports, paths and file names that both sides must spell alike
 //!
@@ -22,6 +23,7 @@ pub mod limits;
 mod lines;
 pub mod lists;
 pub mod names;
+pub mod place;
 pub mod range;
 mod rules;
 pub mod status;
@@ -34,6 +36,7 @@ pub use hot::{Hot, Storage};
 pub use info::Info;
 pub use limits::Limits;
 pub use lists::Lists;
+pub use place::Place;
 pub use range::{Cidr, KindRange};
 pub use status::Status;
 pub use value::{Bounded, Duration, Size};

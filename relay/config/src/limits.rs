@@ -12,7 +12,7 @@ pub struct Limits {
     pub connections: Bounded<1, 1_000_000>,
     /// Open connections of one client address.
     pub connections_per_address: Bounded<1, 1_000_000>,
-    /// Largest WebSocket message in bytes.
+    /// Largest WebSocket message in bytes. Lowered, it holds for everybody at once; raised, for connections opened afterwards.
     pub message_bytes: Bounded<1024, 16_777_216>,
     /// Open subscriptions of one connection.
     pub subscriptions: Bounded<1, 10_000>,
@@ -22,7 +22,14 @@ pub struct Limits {
     pub filter_values: Bounded<1, 100_000>,
     /// Most stored events per filter, and the number when a filter names none.
     pub limit: Bounded<1, 100_000>,
-    /// Longest time that the stored part of one REQ or COUNT may take; what is cut ends with EOSE `more`.
+    /// Longest time that the stored part of one REQ or COUNT may take, at least 100ms; what is cut ends with EOSE `more`.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend("x-kubernetes-validations" = [{
+            "rule": "!self.matches('^([0-9]{1,6}(ms|s|m|h))+$') || duration(self) >= duration('100ms')",
+            "message": "limits.queryTime must be at least 100ms",
+        }]))
+    )]
     pub query_time: Duration,
     /// Tags of one event.
     pub event_tags: Bounded<0, 100_000>,
@@ -36,6 +43,11 @@ pub struct Limits {
     pub created_at_ahead: Duration,
     /// Leading zero bits that an event's id must have (NIP-13).
     pub min_pow: Bounded<0, 256>,
+}
+
+impl Limits {
+    /// Shorter ones would cut queries before anything was read.
+    pub const QUERY_TIME_LEAST: Duration = Duration::millis(100);
 }
 
 impl Default for Limits {

@@ -1,6 +1,6 @@
 //! The rules between values: what no single key can know.
 
-use crate::{Config, ConfigError, Lists, access::Mode};
+use crate::{Config, ConfigError, Limits, Lists, Place, Storage, access::Mode, names};
 use nostr::key::PublicKey;
 
 impl Config {
@@ -15,6 +15,7 @@ impl Config {
                 format!("not a public key ({error}): write npub1… or 64 hex characters"),
             );
         }
+        self.check_times()?;
         self.check_access()?;
         if self.cold.proxy_protocol && self.hot.trusted_proxies.is_empty() {
             return rule(
@@ -30,6 +31,27 @@ impl Config {
                     self.cold.ops
                 ),
             );
+        }
+        Ok(())
+    }
+
+    fn check_times(&self) -> Result<(), ConfigError> {
+        let hot = &self.hot;
+        for (key, time, least) in [
+            (
+                "hot.limits.queryTime",
+                hot.limits.query_time,
+                Limits::QUERY_TIME_LEAST,
+            ),
+            (
+                "hot.storage.eraseWithin",
+                hot.storage.erase_within,
+                Storage::ERASE_WITHIN_LEAST,
+            ),
+        ] {
+            if time < least {
+                return rule(key, format!("{time} is too short: write {least} or more"));
+            }
         }
         Ok(())
     }
@@ -69,15 +91,23 @@ impl Config {
     }
 }
 
+/// Logins and requests to vanish name the URL: one that nothing can match would lock everybody out.
 fn check_url(url: &str) -> Result<(), ConfigError> {
-    let rest = url
-        .strip_prefix("wss://")
-        .or_else(|| url.strip_prefix("ws://"));
-    let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    if host.is_none_or(|host| host.is_empty() || host.contains('@')) {
+    let Some(place) = Place::of_relay(url) else {
         return rule(
             "hot.url",
-            format!("{url:?} is not a relay URL: write wss://host or ws://host:port"),
+            format!(
+                "{url:?} is not a relay URL: write wss://host or ws://host:port/path, with a port up to 65535 and without user, query or fragment"
+            ),
+        );
+    };
+    if place.path == names::PATH_HEALTH {
+        return rule(
+            "hot.url",
+            format!(
+                "{} is where health is told: choose another path",
+                place.path
+            ),
         );
     }
     Ok(())

@@ -1,43 +1,7 @@
-//! Relay URLs as places: do two spellings name the same relay? One rule for AUTH (NIP-42) and requests to vanish (NIP-62).
-//!
-//! URLs are parsed (WHATWG: host in lower case and punycode, default ports known), never searched for parts of each other.
+//! Is the relay that a client names us? One rule for AUTH (NIP-42) and requests to vanish (NIP-62); what a URL means is
+//! [`relay_config::place`]'s.
 
-use url::{Host, Url};
-
-/// Where a relay URL leads. The scheme counts only for its default port: a proxy may speak TLS for us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    host: Host,
-    port: u16,
-    /// Without a slash at its end.
-    path: String,
-}
-
-impl Place {
-    /// The place of a `ws`, `wss`, `http` or `https` URL that carries no user name.
-    pub fn of(url: &str) -> Option<Self> {
-        let url = Url::parse(url).ok()?;
-        let speaks = matches!(url.scheme(), "ws" | "wss" | "http" | "https");
-        let anonymous = url.username().is_empty() && url.password().is_none();
-        if !speaks || !anonymous {
-            return None;
-        }
-        Some(Self {
-            host: url.host()?.to_owned(),
-            port: url.port_or_known_default()?,
-            path: url.path().trim_end_matches('/').to_owned(),
-        })
-    }
-
-    /// Is this the machine itself?
-    fn is_loopback(&self) -> bool {
-        match &self.host {
-            Host::Domain(name) => name == "localhost",
-            Host::Ipv4(address) => address.is_loopback(),
-            Host::Ipv6(address) => address.is_loopback(),
-        }
-    }
-}
+use relay_config::Place;
 
 /// May a client that means us call us `named`? With `url` it must be that host and port, and the path too where `url` has
 /// one, for then others are served beside us. Without it we know no name but the machine's own: what a client put into its

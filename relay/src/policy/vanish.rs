@@ -1,7 +1,7 @@
 //! Requests to vanish (NIP-62): which relays they name. What they delete is the store's business.
 
-use super::place::Place;
 use crate::wire::{Event, Verdict, kind::VANISH};
+use relay_config::Place;
 
 /// The tag value that names every relay.
 const ALL_RELAYS: &str = "ALL_RELAYS";

@@ -17,6 +17,11 @@ impl Duration {
         Self(std::time::Duration::from_secs(seconds))
     }
 
+    /// A duration of whole milliseconds, for bounds.
+    pub const fn millis(millis: u64) -> Self {
+        Self(std::time::Duration::from_millis(millis))
+    }
+
     /// The value as the standard library's type.
     pub const fn get(self) -> std::time::Duration {
         self.0
