@@ -48,6 +48,39 @@ fn the_same_path_is_a_page_a_document_and_a_websocket() {
 }
 
 #[test]
+fn the_path_of_the_url_is_served_too_and_follows_the_configuration() {
+    let at = |path: &str| format!("version: 1\nhot: {{url: 'wss://relay.example{path}'}}\n");
+    let front = Front::start(&at("/town/b\u{fc}cher"));
+    let upgrade = |path: &str| ask(front.address, &upgrade_request(path, "13"))[9..12].to_owned();
+    let ours = "/town/b%C3%BCcher";
+    assert_eq!(upgrade(ours), "101");
+    assert_eq!(upgrade(&format!("{ours}/?from=here")), "101");
+    assert_eq!(upgrade("/"), "101", "a proxy may take the path away");
+    for path in ["/town", "/town/b%C3%BCcher/square", "/t", "//"] {
+        assert_eq!(upgrade(path), "404", "{path}");
+    }
+    let accept = "Accept: application/nostr+json";
+    let info = format!("GET {ours} HTTP/1.1\r\nHost: x\r\n{accept}\r\n\r\n");
+    assert!(body(&ask(front.address, &info)).contains("supported_nips"));
+    let page = ask(
+        front.address,
+        &format!("GET {ours} HTTP/1.1\r\nHost: x\r\n\r\n"),
+    );
+    assert!(body(&page).starts_with("<!doctype html>"), "{page}");
+
+    front.swap(&at("/village"));
+    assert_eq!(
+        (upgrade("/village"), upgrade(ours)),
+        ("101".into(), "404".into())
+    );
+    front.swap("version: 1\n");
+    assert_eq!(
+        (upgrade("/village"), upgrade("/")),
+        ("404".into(), "101".into())
+    );
+}
+
+#[test]
 fn a_browser_may_ask_before_it_asks() {
     let front = Front::start("");
     let answer = ask(

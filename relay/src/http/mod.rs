@@ -30,15 +30,15 @@ use crate::{
 };
 use accept::{From, Routes};
 use arc_swap::ArcSwap;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use gate::Gate;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
-use relay_config::{Hot, names};
+use relay_config::{Hot, Place, names};
 use serde::Serialize;
 use std::{convert::Infallible, net::IpAddr, sync::Arc};
 use upgrade::{Refused, Socket};
-use warp::{Filter, Rejection, reply::Response};
+use warp::{Filter, Rejection, path::FullPath, reply::Response};
 
 /// Runs one session, from the upgrade to its end.
 pub type Sessions =
@@ -60,10 +60,15 @@ pub struct Public {
     pub sessions: Sessions,
 }
 
-/// The routes of the public port: `/` and `/health`.
+/// The routes of the public port: `/`, the path of `hot.url`, and `/health`.
 pub fn public(public: Arc<Public>) -> Routes {
-    let front = Arc::clone(&public);
-    let root = warp::path::end()
+    let (ours, front) = (Arc::clone(&public), Arc::clone(&public));
+    let root = warp::path::full()
+        .and_then(move |path: FullPath| {
+            let serves = ours.serves(path.as_str());
+            ready(serves.then_some(()).ok_or_else(warp::reject::not_found))
+        })
+        .untuple_one()
         .and(warp::method())
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional::<OnUpgrade>())
@@ -87,7 +92,7 @@ fn at(path: &'static str) -> impl Filter<Extract = (), Error = Rejection> + Clon
     warp::path(path.trim_start_matches('/')).and(warp::path::end())
 }
 
-/// A request for `/`.
+/// A request for `/`, or for the path of `hot.url`.
 struct Request {
     headers: HeaderMap,
     upgrade: Option<OnUpgrade>,
@@ -95,6 +100,17 @@ struct Request {
 }
 
 impl Public {
+    /// Is the relay at this path? Always at `/`, where a proxy may have taken the path away, and at that of the URL which clients type.
+    fn serves(&self, path: &str) -> bool {
+        path == "/" || {
+            let hot = self.hot.load();
+            let place = hot.url.as_deref().and_then(Place::of_relay);
+            place.is_some_and(|place| {
+                !place.path.is_empty() && place.path == path.trim_end_matches('/')
+            })
+        }
+    }
+
     fn answer(&self, method: &Method, request: Request) -> Response {
         let hot = self.hot.load();
         match *method {
