@@ -84,6 +84,9 @@ impl Arguments {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 /// Serves until SIGTERM or SIGINT. Exits 0 after a clean stop, 1 when something failed, 2 when the configuration or the
 /// volume's holder must change first.
 pub fn run(arguments: &Arguments) -> ExitCode {

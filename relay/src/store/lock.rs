@@ -1,10 +1,14 @@
 //! `LOCK`: one process at a time has a store. LMDB's own lock fails between pods, where everyone is process 1.
 
 use super::error::OpenError;
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
 use std::{
     fs::{File, OpenOptions},
-    io::{Read, Seek, Write},
+    io::{self, Read, Seek, Write},
+    os::fd::AsFd,
     path::Path,
 };
 
@@ -24,7 +28,7 @@ impl Lock {
             .truncate(false)
             .open(&path)
             .map_err(OpenError::io(what()))?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        if is_held_elsewhere(&file).map_err(OpenError::io(what()))? {
             let mut holder = String::new();
             // Best effort: the holder's own words; without them the refusal stands all the same.
             let _ = file.read_to_string(&mut holder);
@@ -47,7 +51,40 @@ impl Lock {
     }
 }
 
+/// Takes the lock, unless another process has it.
+///
+/// # Errors
+/// When this file system has no locks.
+fn is_held_elsewhere(file: impl AsFd) -> io::Result<bool> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(problem) => Err(problem.into()),
+    }
+}
+
 fn own_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("process {} on {}\n", std::process::id(), host.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{Mode, OFlags};
+
+    #[test]
+    fn a_lock_is_held_elsewhere_only_if_somebody_has_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let open = || File::open(file.path()).unwrap();
+        let first = open();
+        assert!(!is_held_elsewhere(&first).unwrap());
+        assert!(is_held_elsewhere(open()).unwrap());
+        drop(first);
+        assert!(!is_held_elsewhere(open()).unwrap());
+        // A file that cannot be locked at all, as on some network file systems.
+        let path_only = rustix::fs::open(file.path(), OFlags::PATH, Mode::empty()).unwrap();
+        let problem = is_held_elsewhere(path_only).unwrap_err();
+        assert_eq!(problem.raw_os_error(), Some(Errno::BADF.raw_os_error()));
+    }
 }

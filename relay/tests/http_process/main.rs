@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod full;
 mod refusals;
 mod reload;
 mod start;

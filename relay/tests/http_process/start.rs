@@ -42,7 +42,11 @@ fn a_start_says_where_it_is_and_both_ports_answer() {
 
 #[test]
 fn flags_beat_the_file() {
-    let yaml = "version: 1\ncold: {grace: 9s}\nhot: {url: \"ws://file.example\"}\n";
+    // Nothing of the file's cold section could be used: no such address, no such place.
+    let yaml = "version: 1
+cold: {grace: 9s, data: /proc/none, listen: '192.0.2.1:1', ops: '192.0.2.1:2', runtimeDir: /proc/none/run}
+hot: {url: 'ws://file.example'}
+";
     let relay = Relay::start(
         yaml,
         &[
@@ -61,6 +65,8 @@ fn flags_beat_the_file() {
     );
     let page = ask(relay.public, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(body(&page).contains("ws://flag.example"), "{page}");
+    assert!(relay.dir.path().join("data/FORMAT").exists());
+    assert!(relay.ops("/readyz").starts_with("HTTP/1.1 200"));
 }
 
 #[test]
