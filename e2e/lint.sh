@@ -12,7 +12,9 @@ step() { echo "--- $1"; }
 
 generated_files() {
   e2e/crds.sh
-  git diff --exit-code --stat -- crds config/crd charts/nostr-fleet/files || { echo "crds/ is not what the Rust types say: commit what 'make crds' wrote just now" >&2; return 1; }
+  local dirs=(crds config/crd charts/nostr-fleet/files)
+  [ -z "$(git ls-files --others --exclude-standard -- "${dirs[@]}")" ] || { echo "crds/ has a definition that git does not know: git add it" >&2; return 1; }
+  git diff --exit-code --stat -- "${dirs[@]}" || { echo "crds/ is not what the Rust types say: commit what 'make crds' wrote just now" >&2; return 1; }
 }
 
 licences_and_sources() {
