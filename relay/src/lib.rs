@@ -14,7 +14,8 @@
 //! - [`cmd`]: the subcommands. `serve` puts everything together; the others are clients ([`client`]) or read a file.
 //! - [`allowlist`]: who gets in, from the mounted files: terms and lists of keys, whole or not at all.
 //! - Beside them, for all: [`clock`], [`metrics`], [`telemetry`] (log lines), [`drain`] (goodbyes), [`reload`] (the
-//!   configuration file), [`mark`] (has a file changed?), [`stream`] (TCP, TLS), [`vitals`] (probes), [`pool`] (threads for work that would
+//!   configuration file), [`mark`] (has a file changed?), [`stream`] (TCP, TLS), [`vitals`] (probes), [`obituary`] (a thread that
+//!   died), [`pool`] (threads for work that would
 //!   hold up a session), [`sign`] (events of tests and benchmarks).
 //!
 //! Imports point down only: `cmd → http → session → {policy, role, hub, store} → wire`. There are no globals: each message takes
@@ -48,6 +49,7 @@ pub mod http;
 pub mod hub;
 pub mod mark;
 pub mod metrics;
+pub mod obituary;
 pub mod policy;
 pub mod pool;
 pub mod reload;

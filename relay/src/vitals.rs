@@ -1,6 +1,6 @@
 //! How the process fares, for probes: since when it runs, whether its event loop turns, whether it takes traffic and why not.
 
-use crate::{drain::Drain, policy::lists::Rules, store::Store};
+use crate::{drain::Drain, obituary::Obituaries, policy::lists::Rules, store::Store};
 use arc_swap::ArcSwap;
 use relay_config::status::StoreStatus;
 use std::{
@@ -8,7 +8,7 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -47,6 +47,24 @@ impl Volume for Store {
     }
 }
 
+/// Why the process must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The store can write nothing any more, for this reason.
+    Store(&'static str),
+    /// A thread or task of this name, which must live as long as the process, panicked.
+    Panicked(&'static str),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(why) => write!(f, "the store failed: {why}"),
+            Self::Panicked(name) => write!(f, "{name} panicked"),
+        }
+    }
+}
+
 /// Says in words what the start is doing, such as `rebuilding 41 %`.
 pub type Progress = Box<dyn Fn() -> String + Send + Sync>;
 
@@ -58,6 +76,9 @@ pub struct Vitals {
     drain: Drain,
     progress: Progress,
     volume: OnceLock<Box<dyn Volume>>,
+    /// The public port takes connections.
+    listens: AtomicBool,
+    obituaries: Obituaries,
     rules: Arc<ArcSwap<Rules>>,
 }
 
@@ -70,7 +91,7 @@ impl fmt::Debug for Vitals {
 }
 
 impl Vitals {
-    /// A process that starts now; until [`Vitals::opened`] it is not ready, and `progress` says why.
+    /// A process that starts now. Until [`Vitals::opened`] it is not ready, and `progress` says why; nor until [`Vitals::listens`].
     pub fn new(drain: Drain, progress: Progress) -> Self {
         Self {
             started: Instant::now(),
@@ -78,6 +99,8 @@ impl Vitals {
             drain,
             progress,
             volume: OnceLock::new(),
+            listens: AtomicBool::new(false),
+            obituaries: Obituaries::default(),
             rules: Arc::new(ArcSwap::from_pointee(Rules::open())),
         }
     }
@@ -91,6 +114,16 @@ impl Vitals {
     /// The store is open.
     pub fn opened(&self, volume: Box<dyn Volume>) {
         let _ = self.volume.set(volume); // a process opens one store
+    }
+
+    /// The public port takes connections: whoever dials from now on is not refused by the kernel.
+    pub fn listens(&self) {
+        self.listens.store(true, Ordering::Release);
+    }
+
+    /// Where threads and tasks that must live as long as the process leave their obituaries.
+    pub fn obituaries(&self) -> Obituaries {
+        self.obituaries.clone()
     }
 
     /// Seconds since the start.
@@ -130,14 +163,19 @@ impl Vitals {
 
     /// Why it takes no traffic; empty when it does.
     pub fn not_ready(&self) -> Cow<'static, str> {
-        let Some(volume) = self.volume.get() else {
-            return Cow::Owned((self.progress)());
-        };
-        match volume.failure() {
-            Some(failure) => Cow::Owned(format!("the store failed: {failure}")),
-            None if self.is_draining() => Cow::Borrowed("draining"),
-            None if self.rules.load().is_shut() => Cow::Borrowed("the allowlist has not arrived"),
-            None => Cow::Borrowed(""),
+        if let Some(failure) = self.failure() {
+            return Cow::Owned(failure.to_string());
+        }
+        match self.volume.get() {
+            None => Cow::Owned((self.progress)()),
+            Some(_) if self.is_draining() => Cow::Borrowed("draining"),
+            Some(_) if !self.listens.load(Ordering::Acquire) => {
+                Cow::Borrowed("the public port is not open yet")
+            }
+            Some(_) if self.rules.load().is_shut() => {
+                Cow::Borrowed("the allowlist has not arrived")
+            }
+            Some(_) => Cow::Borrowed(""),
         }
     }
 
@@ -155,9 +193,12 @@ impl Vitals {
         }
     }
 
-    /// Why the store can write nothing any more.
-    pub fn failure(&self) -> Option<&'static str> {
-        self.volume.get()?.failure()
+    /// Why the process must end, if it must.
+    pub fn failure(&self) -> Option<Failure> {
+        let store = self.volume.get().and_then(|volume| volume.failure());
+        let died = self.obituaries.first();
+        let store = store.map(Failure::Store);
+        store.or(died.map(Failure::Panicked))
     }
 }
 
@@ -188,27 +229,34 @@ mod tests {
         (drain, vitals)
     }
 
+    fn serving() -> (Drain, Vitals) {
+        let (drain, vitals) = starting();
+        vitals.opened(Box::new(Fake(None)));
+        vitals.listens();
+        (drain, vitals)
+    }
+
     #[test]
     fn a_start_says_what_it_does_and_ends_ready() {
         let (_drain, vitals) = starting();
         assert_eq!(vitals.not_ready(), "rebuilding 41 %");
         assert_eq!(vitals.store(), StoreStatus::default());
         vitals.opened(Box::new(Fake(None)));
+        assert_eq!(vitals.not_ready(), "the public port is not open yet");
+        vitals.listens();
         assert_eq!(vitals.not_ready(), "");
         assert_eq!(vitals.store().events, 7);
     }
 
     #[test]
     fn a_drain_an_unknown_allowlist_and_a_broken_store_are_not_ready() {
-        let (drain, vitals) = starting();
-        vitals.opened(Box::new(Fake(None)));
+        let (drain, vitals) = serving();
         drain.begin();
         assert_eq!(vitals.not_ready(), "draining");
 
-        let (_drain, vitals) = starting();
+        let (_drain, vitals) = serving();
         let rules = Arc::new(ArcSwap::from_pointee(Rules::shut()));
         let vitals = vitals.with_rules(Arc::clone(&rules));
-        vitals.opened(Box::new(Fake(None)));
         assert_eq!(vitals.not_ready(), "the allowlist has not arrived");
         rules.store(Arc::new(Rules::open()));
         assert_eq!(vitals.not_ready(), "");
@@ -216,7 +264,21 @@ mod tests {
         let (_drain, vitals) = starting();
         vitals.opened(Box::new(Fake(Some("fdatasync failed"))));
         assert_eq!(vitals.not_ready(), "the store failed: fdatasync failed");
-        assert_eq!(vitals.failure(), Some("fdatasync failed"));
+        assert_eq!(vitals.failure(), Some(Failure::Store("fdatasync failed")));
+    }
+
+    #[test]
+    fn a_thread_that_panicked_is_a_failure() {
+        let (_drain, vitals) = serving();
+        assert_eq!(vitals.failure(), None);
+        let obituary = vitals.obituaries().of("the hub");
+        let died = std::thread::spawn(move || {
+            let _obituary = obituary;
+            panic!("on purpose");
+        });
+        assert!(died.join().is_err());
+        assert_eq!(vitals.failure(), Some(Failure::Panicked("the hub")));
+        assert_eq!(vitals.not_ready(), "the hub panicked");
     }
 
     #[tokio::test]

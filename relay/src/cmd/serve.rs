@@ -116,5 +116,5 @@ async fn serve(source: Source, loaded: Loaded) -> Result<(), ServeError> {
     };
     let failure = started.serve(&mut stops).await;
     started.stop(&mut stops).await;
-    failure.map_or(Ok(()), |reason| Err(ServeError::Failed(reason)))
+    failure.map_or(Ok(()), |failure| Err(ServeError::Failed(failure)))
 }

@@ -197,6 +197,7 @@ mod tests {
     use crate::{
         hub::{Held, Hub, Recipient},
         metrics::Metrics,
+        obituary::Obituaries,
         policy::private::Addressed,
         role::{Answer, Relay, Role},
         sign::Signer,
@@ -244,7 +245,8 @@ mod tests {
     }
 
     fn hub() -> Hub {
-        Hub::start(Arc::new(Metrics::new())).unwrap()
+        let obituary = Obituaries::default().of("the hub");
+        Hub::start(Arc::new(Metrics::new()), obituary).unwrap()
     }
 
     fn flow() -> (Arc<Semaphore>, Held) {

@@ -20,6 +20,7 @@ pub use recipient::{Delivery, Keys, Recipient};
 
 use crate::{
     metrics::Metrics,
+    obituary::Obituary,
     store::{Committed, Listener},
     wire::{Filter, Verified, filter},
 };
@@ -45,11 +46,11 @@ struct Handle {
 }
 
 impl Hub {
-    /// Starts the hub's thread.
+    /// Starts the hub's thread, which holds `obituary`: without it nobody hears anything any more.
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start(metrics: Arc<Metrics>) -> io::Result<Self> {
+    pub fn start(metrics: Arc<Metrics>, obituary: Obituary) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(metrics));
         let handle = Handle {
             queue: Arc::clone(&queue),
@@ -57,7 +58,10 @@ impl Hub {
         };
         thread::Builder::new()
             .name("hub".to_owned())
-            .spawn(move || fanout::run(&queue))?;
+            .spawn(move || {
+                let _obituary = obituary;
+                fanout::run(&queue);
+            })?;
         Ok(Self {
             handle: Arc::new(handle),
         })

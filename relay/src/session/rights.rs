@@ -173,6 +173,7 @@ mod tests {
     use crate::{
         clock::SystemClock,
         metrics::Metrics,
+        obituary::Obituaries,
         role::Relay,
         session::Parts,
         store::{Options, Store},
@@ -190,6 +191,7 @@ mod tests {
             role: Arc::new(Relay),
             clock: Arc::new(SystemClock),
             metrics: Arc::new(Metrics::new()),
+            obituaries: Obituaries::default(),
         };
         Shared::start(parts).unwrap()
     }

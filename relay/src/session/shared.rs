@@ -5,6 +5,7 @@ use crate::{
     clock::Clock,
     hub::{Flow, Hub, flow},
     metrics::Metrics,
+    obituary::Obituaries,
     policy::lists::Rules,
     pool::Pool,
     role::Role,
@@ -29,6 +30,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
+    /// Where the hub's thread leaves its obituary.
+    pub obituaries: Obituaries,
 }
 
 /// What all sessions share.
@@ -88,7 +91,7 @@ impl Shared {
     /// When the system refuses a thread.
     pub fn start_at_pace(parts: Parts, pace: Pace) -> io::Result<Arc<Self>> {
         let cores = thread::available_parallelism().map_or(2, usize::from);
-        let hub = Hub::start(Arc::clone(&parts.metrics))?;
+        let hub = Hub::start(Arc::clone(&parts.metrics), parts.obituaries.of("the hub"))?;
         parts.store.listen(Arc::new(hub.clone()));
         Ok(Arc::new(Self {
             store: parts.store,

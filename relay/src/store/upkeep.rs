@@ -10,6 +10,7 @@ use super::{
 };
 use std::{
     sync::{Arc, Mutex, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -28,8 +29,20 @@ struct Place {
     index: usize,
 }
 
+/// Says that the thread is gone when a panic ended it: nobody erases what was deleted any more.
+struct Obituary<'a>(&'a Shared);
+
+impl Drop for Obituary<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.fail("the maintenance thread has panicked");
+        }
+    }
+}
+
 /// The thread: until the store closes.
 pub(super) fn run(shared: &Shared, compacting: &Compacting) {
+    let _obituary = Obituary(shared);
     let mut place = Place::default();
     let mut trouble = String::new();
     loop {

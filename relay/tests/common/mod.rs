@@ -74,6 +74,7 @@ impl Front {
         let drain = Drain::new(Duration::from_millis(200));
         let vitals = Arc::new(Vitals::new(drain.clone(), Box::new(String::new)));
         vitals.opened(Box::new(Good));
+        vitals.listens();
         let (deadline, half_open_cap) = (Duration::from_millis(700), 20);
         let caps = Caps {
             half_open: half_open_cap,

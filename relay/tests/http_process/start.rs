@@ -2,15 +2,16 @@
 
 use super::common::{
     ask, body, header,
-    process::{Relay, SERVE, block_on, eventually, relay},
+    process::{PATIENCE, Relay, SERVE, block_on, eventually, relay},
 };
 use nostr_fleet_relay::sign::Signer;
 use rustix::process::{Resource, Rlimit, Signal};
 use serde_json::json;
 use std::{
     fs,
+    net::{SocketAddr, TcpListener, TcpStream},
     process::Stdio,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 #[test]
@@ -38,6 +39,50 @@ fn a_start_says_where_it_is_and_both_ports_answer() {
     assert_eq!(status.version, env!("CARGO_PKG_VERSION"));
     assert_eq!(status.configuration.hash.len(), 64);
     assert!(!status.store.store_id.is_empty());
+}
+
+/// What Kubernetes does: it sends clients as soon as the probe says 200.
+#[test]
+fn who_is_told_that_the_relay_is_ready_can_dial_it_at_once() {
+    let people = (0..2000).map(|seed| format!("'{}'", Signer::from_seed(seed).public_key()));
+    let people = people.collect::<Vec<_>>().join(", ");
+    let yaml =
+        format!("version: 1\nhot: {{access: {{write: {{mode: Allow, pubkeys: [{people}]}}}}}}\n");
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("relay.yaml");
+    fs::write(&config, yaml).unwrap();
+    for round in 0..10 {
+        let [public, ops] = [free_address(), free_address()];
+        let data = dir.path().join(round.to_string());
+        let mut child = relay(&["serve", "--config", config.to_str().unwrap()])
+            .args(["--listen", &public.to_string(), "--ops", &ops.to_string()])
+            .args(["--data", data.to_str().unwrap()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let probe = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n";
+        let mut refused = false;
+        let deadline = Instant::now() + PATIENCE;
+        while !(TcpStream::connect(ops).is_ok() && ask(ops, probe).starts_with("HTTP/1.1 200")) {
+            assert!(Instant::now() < deadline, "it is never ready");
+            refused |= TcpStream::connect(public).is_err();
+        }
+        let dialled = TcpStream::connect(public);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(dialled.is_ok(), "round {round}: {dialled:?}");
+        assert!(
+            refused,
+            "round {round}: it was ready before it was looked at"
+        );
+    }
+}
+
+/// An address that was free a moment ago.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
 }
 
 #[test]

@@ -8,6 +8,7 @@ use nostr_fleet_relay::{
     clock::{Clock, SystemClock},
     drain::Drain,
     metrics::Metrics,
+    obituary::Obituaries,
     policy::lists::Rules,
     role::Relay,
     session::{self, Pace, Parts, Shared},
@@ -87,6 +88,7 @@ impl TestRelay {
             role: Arc::new(Relay),
             clock,
             metrics: Arc::clone(&metrics),
+            obituaries: Obituaries::default(),
         };
         let shared = Shared::start_at_pace(parts, pace).unwrap();
         let drain = Drain::new(Duration::from_millis(300));

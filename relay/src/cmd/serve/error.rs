@@ -4,6 +4,7 @@ use crate::{
     cmd::{FAILED, MISUSED, stopped},
     http::tls::pair::TlsError,
     store::OpenError,
+    vitals::Failure,
 };
 use std::{io, net::SocketAddr};
 
@@ -29,11 +30,9 @@ pub enum ServeError {
     /// The store cannot be opened.
     #[error("cannot open the store: {0}{remedy}", remedy = store_remedy(.0))]
     Store(#[source] OpenError),
-    /// The store cannot write any more. Nothing that was OK'd is lost: the next start replays the log.
-    #[error(
-        "the store failed: {0}; check the volume, then start again: nothing that was accepted is lost"
-    )]
-    Failed(&'static str),
+    /// It cannot go on. Nothing that was OK'd is lost: the next start replays the log.
+    #[error("{0}; {remedy}: nothing that was accepted is lost", remedy = failure_remedy(.0))]
+    Failed(Failure),
 }
 
 impl ServeError {
@@ -56,6 +55,15 @@ fn remedy(source: &io::Error, flag: &str) -> String {
             format!("choose a port from 1024 on with {flag}")
         }
         _ => format!("choose an address of this machine with {flag}"),
+    }
+}
+
+fn failure_remedy(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Store(_) => "check the volume, then start again",
+        Failure::Panicked(_) => {
+            "this is a fault of the relay, please report what it logged; start it again"
+        }
     }
 }
 

@@ -54,9 +54,12 @@ impl Ground {
         let vitals = Vitals::new(drain.clone(), words);
         let vitals = Arc::new(vitals.with_rules(Arc::clone(&live.access.rules)));
         let beating = Arc::clone(&vitals);
-        tokio::spawn(async move { beating.beat().await });
+        let obituaries = vitals.obituaries();
+        let beat = async move { beating.beat().await };
+        tokio::spawn(obituaries.clone().over("the heartbeat", beat));
         if let Some(tls) = &tls {
-            tokio::spawn(Arc::clone(tls).watch());
+            let watch = Arc::clone(tls).watch();
+            tokio::spawn(obituaries.over("the watch over the certificate", watch));
         }
         Self {
             live,
@@ -90,7 +93,9 @@ impl Ground {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        let obituary = self.vitals.obituaries().of("the ops port");
         let serve = move || {
+            let _obituary = obituary;
             runtime.block_on(async {
                 match tokio::net::TcpListener::from_std(listener) {
                     Ok(listener) => accept::accept(listener, door).await,
@@ -114,9 +119,16 @@ impl Ground {
         let reloader = tokio::task::spawn_blocking(begin)
             .await
             .map_err(io::Error::other)?;
+        let obituary = self
+            .vitals
+            .obituaries()
+            .of("the watch over the configuration");
         thread::Builder::new()
             .name("reload".into())
-            .spawn(move || reloader.run())?;
+            .spawn(move || {
+                let _obituary = obituary;
+                reloader.run();
+            })?;
         Ok(())
     }
 
@@ -129,9 +141,12 @@ impl Ground {
             role: role(cold.role),
             clock: Arc::new(SystemClock),
             metrics: Arc::clone(&self.metrics),
+            obituaries: self.vitals.obituaries(),
         };
         let shared = Shared::start(parts).map_err(ServeError::Threads)?;
-        tokio::spawn(Arc::clone(&shared).watch_dates());
+        let dates = Arc::clone(&shared).watch_dates();
+        let obituaries = self.vitals.obituaries();
+        tokio::spawn(obituaries.over("the watch over dates", dates));
         Ok(shared)
     }
 

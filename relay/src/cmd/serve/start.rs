@@ -13,13 +13,13 @@ use crate::{
     session::{self, Shared},
     store::{OnCommit, Options, Progress, Store},
     telemetry,
-    vitals::Vitals,
+    vitals::{Failure, Vitals},
 };
 use relay_config::Hot;
 use std::{fmt, io, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 
-/// How often the store is asked whether it has failed.
+/// How often somebody looks whether the process must end.
 const WATCH: Duration = Duration::from_millis(250);
 
 /// A relay that serves.
@@ -63,7 +63,9 @@ impl Started {
             .map_err(ServeError::Threads)?;
 
         let door = ground.door(sessions(shared), &cold);
-        let accepting = tokio::spawn(accept::accept(ports.public.open()?, door));
+        let accept = accept::accept(ports.public.open()?, door);
+        ground.vitals.listens();
+        let accepting = tokio::spawn(ground.vitals.obituaries().over("the public port", accept));
         ground.announce(&ports.addresses, &cold);
         Ok(Self {
             store,
@@ -73,16 +75,16 @@ impl Started {
         })
     }
 
-    /// Serves until a signal, or until the store has failed; then says why.
-    pub(super) async fn serve(&self, stops: &mut Stops) -> Option<&'static str> {
+    /// Serves until a signal, or until it cannot go on: the store failed, or a thread panicked; then says why.
+    pub(super) async fn serve(&self, stops: &mut Stops) -> Option<Failure> {
         let mut watch = tokio::time::interval(WATCH);
         loop {
             tokio::select! {
                 () = stops.next() => return None,
                 _ = watch.tick() => {
-                    if let Some(reason) = self.vitals.failure() {
-                        tracing::error!(reason, "the store failed, the relay ends");
-                        return Some(reason);
+                    if let Some(failure) = self.vitals.failure() {
+                        tracing::error!(%failure, "the relay ends");
+                        return Some(failure);
                     }
                 }
             }
@@ -152,52 +154,4 @@ impl fmt::Debug for Started {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        sign::Signer,
-        store::{Answers, Outcome, Ticket},
-        wire::{Event, Verified},
-    };
-
-    struct Nobody;
-
-    impl Answers for Nobody {
-        fn answer(&self, _: &[(u64, Outcome)]) {}
-    }
-
-    #[tokio::test]
-    async fn a_store_that_fails_ends_the_relay_with_the_reason() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut options = Options::new(dir.path().join("data"), dir.path());
-        options.faults.sync = Some(Arc::new(|| Err(io::Error::other("broken disk"))));
-        let store = Store::open(options).unwrap();
-        let drain = Drain::new(Duration::ZERO);
-        let vitals = Arc::new(Vitals::new(drain.clone(), Box::new(String::new)));
-        vitals.opened(Box::new(store.clone()));
-        assert_eq!(vitals.not_ready(), "");
-
-        let text = Signer::from_seed(1).event(1_700_000_000, 1, &[], "hello");
-        let event = Verified::check(Event::read(&text).unwrap()).unwrap();
-        let to: Arc<dyn Answers> = Arc::new(Nobody);
-        let (vanish, token) = (false, 0);
-        store.submit(vec![Ticket {
-            event,
-            vanish,
-            token,
-            to,
-        }]);
-        let started = Started {
-            store,
-            drain,
-            vitals: Arc::clone(&vitals),
-            accepting: tokio::spawn(async {}),
-        };
-        let mut stops = Stops::listen().unwrap();
-        let reason = started.serve(&mut stops).await.expect("no signal was sent");
-        assert!(vitals.not_ready().contains(reason));
-        let error = ServeError::Failed(reason);
-        assert_eq!(error.exit_code(), 1);
-        assert!(error.to_string().contains("check the volume"), "{error}");
-    }
-}
+mod tests;

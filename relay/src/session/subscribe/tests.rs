@@ -3,6 +3,7 @@ use crate::{
     clock::SystemClock,
     hub::{Delivery, Recipient},
     metrics::Metrics,
+    obituary::Obituaries,
     policy::lists::Rules,
     role::Relay,
     session::Parts,
@@ -60,6 +61,7 @@ fn subscriptions(dir: &std::path::Path, events: u64) -> (Subscriptions, Arc<Mail
         role: Arc::new(Relay),
         clock: Arc::new(SystemClock),
         metrics: Arc::new(Metrics::new()),
+        obituaries: Obituaries::default(),
     });
     let mailbox = Mailbox::new(Arc::new(Recipient::new(Arc::new(Relay))));
     let mut open = Subscriptions::new(shared.unwrap(), Arc::clone(&mailbox), CLIENT);
