@@ -12,10 +12,7 @@ use crate::{
     wire::{Event, Filter, PublicKey, Verdict, Verified},
 };
 use arc_swap::ArcSwap;
-use relay_config::{
-    Config,
-    file::{LogFormat, LogLevel},
-};
+use relay_config::{Config, cold::LogFormat, hot::LogLevel};
 use std::{fs, path::Path, thread};
 use tokio::time::timeout;
 
