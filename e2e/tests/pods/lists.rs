@@ -12,7 +12,7 @@ use nostr_fleet_e2e::{
     socket::Verdict,
     status::condition,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// A list must not only be kept until somebody looks, but for as long as it is wrong.
@@ -236,4 +236,53 @@ async fn publishes(relay: &Relay<'_>, keys: &Keys) -> Result<Verdict> {
         socket: relay.dial_pod().await?,
     };
     visitor.publish().await
+}
+
+/// For everybody who logs in; then, in one apply, for members whoever they say they are.
+const LOGGED_IN: &str = "  auth: {required: Always}\n";
+const MEMBERS: &str = "  auth: {required: Never}\n  access: {read: {mode: Allow, from: [{configMap: {name: members}}]}}\n";
+
+#[tokio::test]
+async fn a_spec_that_asks_for_a_list_that_is_missing_opens_nothing_else_meanwhile() -> Result<()> {
+    scene("guards", async |scene| {
+        let (member, stranger) = (keys(87), keys(88));
+        let relay = scene.relay("town", LOGGED_IN).await?;
+        ensure!(reads(&relay, None).await?.starts_with("auth-required: "));
+        ensure!(reads(&relay, Some(&stranger)).await? == "EOSE");
+        scene.declare("town", MEMBERS).await?;
+        let why = relay
+            .until_reason("ConfigurationValid", "MissingReference", PATIENCE)
+            .await?;
+        ensure!(why.contains("members"), "{why}");
+        tokio::time::sleep(MOMENT).await;
+        let heard = reads(&relay, None).await?;
+        ensure!(heard.starts_with("auth-required: "), "{heard}");
+        ensure!(reads(&relay, Some(&stranger)).await? == "EOSE");
+
+        scene.list("members", &lines(&[&member])).await?;
+        eventually("the stranger to be shut out", PATIENCE, async || {
+            let heard = reads(&relay, Some(&stranger)).await?;
+            Ok(heard.starts_with("restricted: ").then_some(()))
+        })
+        .await?;
+        ensure!(reads(&relay, Some(&member)).await? == "EOSE");
+        let heard = reads(&relay, None).await?;
+        ensure!(heard.starts_with("auth-required: "), "{heard}");
+        Ok(())
+    })
+    .await
+}
+
+/// `EOSE`, or why the request was closed.
+async fn reads(relay: &Relay<'_>, keys: Option<&Keys>) -> Result<String> {
+    let mut socket = relay.dial_pod().await?;
+    if let Some(keys) = keys {
+        socket.authenticate(keys, &relay.url().await?).await?;
+    }
+    let filter = json!({"kinds": [7777], "limit": 1});
+    socket.send(&json!(["REQ", "r", filter])).await?;
+    let answer = socket.message().await?;
+    let word = answer[0].as_str().unwrap_or_default();
+    let reason = answer.get(2).and_then(Value::as_str);
+    Ok(reason.unwrap_or(word).to_owned())
 }
