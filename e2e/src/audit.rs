@@ -36,6 +36,15 @@ pub struct Request {
 }
 
 impl Request {
+    /// Was it granted, now or another time? An API server that has just been started refuses all for a moment, until it has read the roles.
+    pub fn was_granted(&self, all: &BTreeSet<Self>) -> bool {
+        let granted = Self {
+            forbidden: false,
+            ..self.clone()
+        };
+        all.contains(&granted)
+    }
+
     /// Its verb and resource: what a rule is about.
     pub fn right(&self) -> String {
         format!("{} {}.{}", self.verb, self.resource, self.group)
@@ -248,6 +257,20 @@ mod tests {
         });
         assert!(!asked(&in_a_namespace_that_goes)[0].forbidden);
         assert_eq!(asked(&json!({"verb": "get", "user": {}})), []);
+    }
+
+    #[test]
+    fn what_was_refused_once_and_granted_once_was_granted() {
+        let ask = |decision: &str| {
+            asked(&json!({
+                "verb": "get", "user": {}, "annotations": {DECISION: decision},
+                "objectRef": {"resource": "configmaps", "namespace": "town", "name": "a"},
+            }))
+        };
+        let refused: BTreeSet<_> = ask("forbid").into_iter().collect();
+        assert!(refused.iter().all(|it| !it.was_granted(&refused)));
+        let both: BTreeSet<_> = ask("forbid").into_iter().chain(ask("allow")).collect();
+        assert!(both.len() == 2 && both.iter().all(|it| it.was_granted(&both)));
     }
 
     #[test]
