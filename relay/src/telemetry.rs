@@ -64,6 +64,35 @@ impl Seldom {
     }
 }
 
+/// Lets so many lines through in [`QUIET`].
+#[derive(Debug)]
+pub struct Portion {
+    most: u32,
+    /// Since when it is counted, and how many were let through.
+    state: Mutex<(Option<Instant>, u32)>,
+}
+
+impl Portion {
+    /// Lets `most` lines through.
+    pub fn new(most: u32) -> Self {
+        Self {
+            most,
+            state: Mutex::default(),
+        }
+    }
+
+    /// May a line be written now?
+    pub fn is_due(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.0.is_none_or(|since| since.elapsed() >= QUIET) {
+            *state = (Some(Instant::now()), 0);
+        }
+        let due = state.1 < self.most;
+        state.1 += u32::from(due);
+        due
+    }
+}
+
 const fn filter(level: LogLevel) -> LevelFilter {
     match level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -76,12 +105,19 @@ const fn filter(level: LogLevel) -> LevelFilter {
 
 #[cfg(test)]
 mod tests {
-    use super::Seldom;
+    use super::{Portion, Seldom};
 
     #[test]
     fn one_line_in_a_while() {
         let seldom = Seldom::default();
         assert!(seldom.is_due());
         assert!(!seldom.is_due());
+    }
+
+    #[test]
+    fn a_portion_of_lines_in_a_while() {
+        let portion = Portion::new(2);
+        assert!(portion.is_due() && portion.is_due());
+        assert!(!portion.is_due() && !portion.is_due());
     }
 }

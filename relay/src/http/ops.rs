@@ -1,13 +1,15 @@
 //! The ops port: probes, metrics and status for the operator and for monitoring. Never public.
 //!
 //! It is served by a thread of its own: it answers while the store is being rebuilt, and it can still tell when the event
-//! loop that serves clients has stopped turning.
+//! loop that serves clients has stopped turning. What may wait for the volume, `/metrics` and `/status`, is made on other threads, so that a
+//! volume that hangs does not hold up the probes.
 
 use super::{accept::Routes, at, not_here, reply, tls::Certificate};
 use crate::{metrics, metrics::Metrics, reload::Live, vitals::Vitals};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use relay_config::{Role, Status, names};
 use std::sync::Arc;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 use warp::{Filter, Rejection, reply::Response};
 
 /// What the ops port tells.
@@ -25,14 +27,28 @@ pub struct Ops {
     pub tls: Option<Arc<Certificate>>,
 }
 
+/// Answers that may wait for the volume at a time; who asks meanwhile waits for its turn, so that no more threads hang than these.
+const AT_A_TIME: usize = 2;
+
 /// The routes of the ops port.
 pub fn routes(ops: &Arc<Ops>) -> Routes {
+    let turns = Arc::new(Semaphore::new(AT_A_TIME));
     get(names::PATH_LIVEZ, ops, Ops::livez)
         .or(get(names::PATH_READYZ, ops, Ops::readyz))
         .unify()
-        .or(get(names::PATH_METRICS, ops, Ops::metrics))
+        .or(get_from_volume(
+            names::PATH_METRICS,
+            ops,
+            &turns,
+            Ops::metrics,
+        ))
         .unify()
-        .or(get(names::PATH_STATUS, ops, Ops::status))
+        .or(get_from_volume(
+            names::PATH_STATUS,
+            ops,
+            &turns,
+            Ops::status,
+        ))
         .unify()
         .or(compact(ops))
         .unify()
@@ -51,15 +67,44 @@ fn get(
     at(path).and(warp::get()).map(move || answer(&ops))
 }
 
-/// `POST /compact`: rewrites what holds deleted text now instead of within `eraseWithin`; the answer comes when it is done.
+/// The same for what reads the volume, and so may block.
+fn get_from_volume(
+    path: &'static str,
+    ops: &Arc<Ops>,
+    turns: &Arc<Semaphore>,
+    answer: fn(&Ops) -> Response,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
+    let (ops, turns) = (Arc::clone(ops), Arc::clone(turns));
+    at(path).and(warp::get()).then(move || {
+        let (ops, turns) = (Arc::clone(&ops), Arc::clone(&turns));
+        async move {
+            let turn = turns.acquire_owned().await;
+            let answered = spawn_blocking(move || {
+                let _turn = turn;
+                answer(&ops)
+            });
+            answered.await.unwrap_or_else(|panic| {
+                reply::text(StatusCode::INTERNAL_SERVER_ERROR, &panic.to_string())
+            })
+        }
+    })
+}
+
+/// `POST /compact`: rewrites what holds deleted text now instead of within `eraseWithin`; the answer comes when it is done. A
+/// request that a web page sends names its `Origin` (RFC 6454 §7): no page in somebody's browser has a say here.
 fn compact(
     ops: &Arc<Ops>,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
     let ops = Arc::clone(ops);
-    at(names::PATH_COMPACT).and(warp::post()).then(move || {
+    let asked = at(names::PATH_COMPACT).and(warp::post());
+    let asked = asked.and(warp::header::headers_cloned());
+    asked.then(move |headers: HeaderMap| {
         let vitals = Arc::clone(&ops.vitals);
         async move {
-            let done = tokio::task::spawn_blocking(move || vitals.compact()).await;
+            if headers.contains_key(header::ORIGIN) {
+                return reply::text(StatusCode::FORBIDDEN, "web pages may not do this");
+            }
+            let done = spawn_blocking(move || vitals.compact()).await;
             match done.unwrap_or_else(|panic| Err(panic.to_string())) {
                 Ok(report) => reply::text(StatusCode::OK, &report),
                 Err(why) => reply::text(StatusCode::SERVICE_UNAVAILABLE, &why),
@@ -124,3 +169,6 @@ impl Ops {
 fn count(gauge: i64) -> u64 {
     u64::try_from(gauge).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -178,13 +178,14 @@ fn pass_on(
             if !recipient.may_read(&**event) {
                 return;
             }
-            deliveries += 1;
             let delivery = Delivery {
                 subscription,
                 number: *number,
                 event: event.clone(),
             };
-            if recipient.put(delivery) {
+            let put = recipient.put(delivery);
+            deliveries += u64::from(put.fits);
+            if put.wakes {
                 touched.push(Arc::clone(recipient));
             }
         });
@@ -284,6 +285,21 @@ mod tests {
         assert_eq!(notes.wakes.0.load(Ordering::SeqCst), 1);
         assert!(reactions.recipient.is_empty());
         assert_eq!(reactions.wakes.0.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn what_is_thrown_away_for_a_full_outbox_does_not_count_as_delivered() {
+        let (flow, held) = flow();
+        let metrics = Arc::new(Metrics::new());
+        let obituary = Obituaries::default().of("the hub");
+        let hub = Hub::start(Arc::clone(&metrics), obituary).unwrap();
+        let all = listening(&hub, "{}");
+        let large = "x".repeat(1 << 20);
+        hub.pass_on((0..10).map(|_| event(1, &large)).collect(), held);
+        wait_for(&flow);
+        let put = all.recipient.take(0).deliveries.len() as u64;
+        assert!((1..10).contains(&put), "{put}");
+        assert_eq!(metrics.deliveries.get(), put);
     }
 
     #[test]

@@ -43,6 +43,15 @@ impl Delivery {
     }
 }
 
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Put {
+    /// It is there; else it was thrown away.
+    pub(super) fits: bool,
+    /// The session must be woken, once the group is complete.
+    pub(super) wakes: bool,
+}
+
 /// What a session finds when it looks.
 #[derive(Debug, Default)]
 pub struct Taken {
@@ -168,19 +177,23 @@ impl Recipient {
         self.waker.wake();
     }
 
-    /// Puts down a delivery. Says whether the session must be woken for it, once the group is complete.
-    pub(super) fn put(&self, delivery: Delivery) -> bool {
+    /// Puts down a delivery, if there is room for it.
+    pub(super) fn put(&self, delivery: Delivery) -> Put {
         let mut inbox = self.lock();
         let bytes = delivery.bytes();
         let waiting = inbox.bytes + inbox.unsent;
         // A lone event goes through, however large: the message limit bounds it.
-        if waiting > 0 && waiting + bytes > OUTBOX_BYTES {
-            inbox.throw_away(&delivery);
-        } else {
+        let fits = waiting == 0 || waiting + bytes <= OUTBOX_BYTES;
+        if fits {
             inbox.bytes += bytes;
             inbox.taken.deliveries.push(delivery);
+        } else {
+            inbox.throw_away(&delivery);
         }
-        !mem::replace(&mut inbox.told, true)
+        Put {
+            fits,
+            wakes: !mem::replace(&mut inbox.told, true),
+        }
     }
 
     /// Everything that was put down, while `unsent` bytes of what was taken before still wait to be written.
@@ -285,21 +298,21 @@ mod tests {
     #[test]
     fn a_session_is_woken_once_until_it_looks() {
         let recipient = recipient();
-        assert!(recipient.put(delivery(1, 0)));
-        assert!(!recipient.put(delivery(1, 0)));
+        assert!(recipient.put(delivery(1, 0)).wakes);
+        assert!(!recipient.put(delivery(1, 0)).wakes);
         assert!(!recipient.is_empty());
         assert_eq!(recipient.take(0).deliveries.len(), 2);
         assert!(recipient.is_empty());
-        assert!(recipient.put(delivery(1, 0)));
+        assert!(recipient.put(delivery(1, 0)).wakes);
     }
 
     #[test]
     fn what_does_not_fit_is_thrown_away_and_its_subscription_named() {
         let recipient = recipient();
         let half = OUTBOX_BYTES / 2;
-        recipient.put(delivery(1, half - 1000));
-        recipient.put(delivery(2, half - 1000));
-        recipient.put(delivery(3, 2000));
+        assert!(recipient.put(delivery(1, half - 1000)).fits);
+        assert!(recipient.put(delivery(2, half - 1000)).fits);
+        assert!(!recipient.put(delivery(3, 2000)).fits);
         recipient.put(delivery(3, 2000));
         let taken = recipient.take(half);
         assert_eq!(taken.deliveries.len(), 2);

@@ -2,6 +2,7 @@
 
 use super::{
     mailbox::{Letter, Mailbox},
+    refusals::Asked,
     scan::{SLICE, UNREADABLE},
     shared::Shared,
     turns::Turn,
@@ -82,12 +83,12 @@ impl Asks {
     pub(super) fn begin(&mut self, id: SubscriptionId, filters: Vec<Filter>) -> Result<(), Turn> {
         let keys = self.mailbox.recipient.keys();
         if let Err(verdict) = self.shared.may_ask(&filters, &keys) {
-            return Err(refuse(id, &verdict));
+            return Err(self.refuse(id, &verdict));
         }
         if self.running >= MOST {
             self.shared.metrics.limited(Limited::Subscriptions);
             let verdict = Verdict::rate_limited(format!("at most {MOST} counts at a time"));
-            return Err(refuse(id, &verdict));
+            return Err(self.refuse(id, &verdict));
         }
         self.running += 1;
         let recipient = Arc::clone(&self.mailbox.recipient);
@@ -107,7 +108,7 @@ impl Asks {
     pub(super) fn counted(&mut self, asking: Box<Asking>) -> Option<Turn> {
         if let Err(verdict) = self.shared.may_read(&self.mailbox.recipient.keys()) {
             self.running -= 1;
-            return Some(refuse(asking.id, &verdict));
+            return Some(self.refuse(asking.id, &verdict));
         }
         let answer = match asking.state {
             State::More => {
@@ -123,7 +124,7 @@ impl Asks {
             }
             State::Failed => {
                 let verdict = Verdict::error(UNREADABLE);
-                refuse(asking.id, &verdict)
+                self.refuse(asking.id, &verdict)
             }
         };
         self.running -= 1;
@@ -139,10 +140,11 @@ impl Asks {
             promise.keep(Letter::Counted(asking));
         });
     }
-}
 
-/// CLOSED names an id and not a verb: the client takes a subscription of that id for ended, and so do we.
-fn refuse(id: SubscriptionId, verdict: &Verdict) -> Turn {
-    let closed = reply::closed(&id, verdict);
-    Turn::Refuse(id, closed)
+    /// CLOSED names an id and not a verb: the client takes a subscription of that id for ended, and so do we.
+    fn refuse(&self, id: SubscriptionId, verdict: &Verdict) -> Turn {
+        self.mailbox.refused(&self.shared, Asked::Query, verdict);
+        let closed = reply::closed(&id, verdict);
+        Turn::Refuse(id, closed)
+    }
 }

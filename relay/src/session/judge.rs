@@ -5,7 +5,8 @@
 //! 2. must somebody who proved no key be silent here (`auth.required`)? `auth-required:`
 //! 3. the policies, in the order of [`policy::check`]: kinds, limits, time, work, reposts, requests to vanish
 //! 4. a protected event comes from its author (NIP-70): `auth-required:`, `restricted:`
-//! 5. an id that is stored already stops here: `duplicate:`
+//! 5. an id that is stored already, and that this client may read, stops here: `duplicate:`. Of what it may not read it learns
+//!    nothing by an id: the event goes on, and only its author's signature makes the writer say so
 //! 6. the lists, with the keys that were proved before the event: `auth-required:`, `restricted:`, `blocked:`
 //! 7. hash and signature: `invalid:`. Only now it costs cryptography
 //! 8. the kinds of step 3 and step 6 once more, if lists or configuration were swapped meanwhile
@@ -14,16 +15,17 @@
 //! An AUTH is read in step 1 and checked at once ([`auth`]): it counts for what comes after it, in this batch too.
 
 use super::{
-    auth::{self, Asked},
+    auth,
     mailbox::{Letter, Mailbox},
     publish::{Incoming, Verb},
+    refusals::Asked,
     rights::WriteRights,
     shared::Shared,
     turns::Place,
 };
 use crate::{
     hub::{Held, Hub, Keys},
-    metrics::{AuthFailure, Metrics},
+    metrics::AuthFailure,
     policy,
     role::Answer,
     store::{Answers, Outcome, Ticket},
@@ -49,12 +51,13 @@ pub(super) struct Decided {
 
 impl Decided {
     /// The OK frame, counted.
-    pub(super) fn answer(&self, metrics: &Metrics) -> String {
+    pub(super) fn answer(&self, shared: &Shared, mailbox: &Mailbox) -> String {
         let (accepted, verdict) = self.outcome.words();
         if self.outcome == Outcome::Duplicate {
-            metrics.duplicates.inc();
+            shared.metrics.duplicates.inc();
         } else if !accepted {
-            metrics.rejected(&verdict);
+            shared.metrics.rejected(&verdict);
+            mailbox.refused(shared, Asked::Event, &verdict);
         }
         reply::ok(&self.id, accepted, &verdict)
     }
@@ -130,7 +133,7 @@ impl Batch<'_> {
 
     fn authenticate(&mut self, place: Place, event: Event, rights: &WriteRights) {
         let id = event.id();
-        let asked = Asked {
+        let asked = auth::Asked {
             challenge: self.mailbox.challenge,
             url: rights.hot.url.as_deref(),
             now: rights.now,
@@ -140,6 +143,7 @@ impl Batch<'_> {
             Ok(()) => reply::ok(&id, true, &Verdict::NONE),
             Err((failure, verdict)) => {
                 self.shared.metrics.auth_failed(failure);
+                self.mailbox.refused(self.shared, Asked::Auth, &verdict);
                 reply::ok(&id, false, &verdict)
             }
         };
@@ -163,15 +167,32 @@ impl Batch<'_> {
 
     fn unreadable(&mut self, place: Place, unreadable: &Unreadable, verb: Verb) {
         let verdict = &unreadable.verdict;
-        match verb {
-            Verb::Event => self.shared.metrics.rejected(verdict),
-            Verb::Auth => self.shared.metrics.auth_failed(AuthFailure::Malformed),
-        }
+        let asked = match verb {
+            Verb::Event => {
+                self.shared.metrics.rejected(verdict);
+                Asked::Event
+            }
+            Verb::Auth => {
+                self.shared.metrics.auth_failed(AuthFailure::Malformed);
+                Asked::Auth
+            }
+        };
+        self.mailbox.refused(self.shared, asked, verdict);
         let answer = unreadable.id.as_ref().map_or_else(
             || reply::notice(verdict),
             |id| reply::ok(id, false, verdict),
         );
         self.judged.answers.push((place, answer));
+    }
+
+    /// Which of these are stored and may be read by this client: whatever else it claims about them is as good as a REQ for
+    /// their ids. When the look-up fails nothing is known: the writer looks again, and says what is wrong.
+    fn known(&self, ids: &[EventId]) -> Vec<bool> {
+        if self.shared.may_read(&self.keys).is_err() {
+            return Vec::new();
+        }
+        let known = self.shared.store.shows(ids, &*self.mailbox.recipient);
+        known.unwrap_or_default()
     }
 
     /// Step 5, before any signature work: a look-up costs a fiftieth of it.
@@ -180,8 +201,7 @@ impl Batch<'_> {
             return events;
         }
         let ids: Vec<_> = events.iter().map(|it| it.event.id()).collect();
-        // When the look-up fails nothing is known: the writer looks again, and says what is wrong.
-        let known = self.shared.store.contains(&ids).unwrap_or_default();
+        let known = self.known(&ids);
         let mut new = Vec::with_capacity(events.len());
         for (number, candidate) in events.into_iter().enumerate() {
             if known.get(number) == Some(&true) {
@@ -190,7 +210,7 @@ impl Batch<'_> {
                     id: candidate.event.id(),
                     outcome: Outcome::Duplicate,
                 };
-                let answer = known.answer(&self.shared.metrics);
+                let answer = known.answer(self.shared, self.mailbox);
                 self.judged.answers.push((known.place, answer));
             } else {
                 new.push(candidate);
@@ -279,6 +299,7 @@ impl Batch<'_> {
 
     fn refuse(&mut self, place: Place, id: &EventId, verdict: &Verdict) {
         self.shared.metrics.rejected(verdict);
+        self.mailbox.refused(self.shared, Asked::Event, verdict);
         let answer = reply::ok(id, false, verdict);
         self.judged.answers.push((place, answer));
     }

@@ -4,11 +4,15 @@ use super::{
     ask::Asking,
     auth::Challenge,
     judge::{Decided, Judged},
+    refusals,
+    refusals::{Asked, Told},
     scan::Scan,
+    shared::Shared,
 };
-use crate::hub::Recipient;
+use crate::{hub::Recipient, wire::Verdict};
 use std::{
     mem,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
@@ -49,20 +53,37 @@ pub(super) struct Mailbox {
     pub(super) recipient: Arc<Recipient>,
     /// What the client was asked to sign, from the first to the last moment of the connection.
     pub(super) challenge: Challenge,
+    /// The client, as the log at level `debug` names it.
+    address: IpAddr,
+    told: Told,
     letters: Mutex<Vec<Letter>>,
 }
 
 impl Mailbox {
-    pub(super) fn new(recipient: Arc<Recipient>) -> Arc<Self> {
+    pub(super) fn new(recipient: Arc<Recipient>, address: IpAddr) -> Arc<Self> {
         Arc::new(Self {
             recipient,
             challenge: Challenge::random(),
+            address,
+            told: Told::default(),
             letters: Mutex::default(),
         })
     }
 
     pub(super) fn promise(self: &Arc<Self>) -> Promise {
         Promise(Arc::clone(self))
+    }
+
+    /// The client was refused something: tells the log, if it is time.
+    pub(super) fn refused(&self, shared: &Shared, asked: Asked, verdict: &Verdict) {
+        let Some(reason) = verdict.prefix else {
+            return;
+        };
+        if shared.refusals.is_due(&self.told, reason) {
+            let (asked, why) = (asked.as_str(), refusals::fixed_words(verdict));
+            tracing::info!(asked, %reason, why, "refused");
+            tracing::debug!(address = %self.address, "refused this client");
+        }
     }
 
     pub(super) fn leave(&self, letter: Letter) {
@@ -87,7 +108,10 @@ mod tests {
 
     #[test]
     fn a_session_learns_that_what_it_waits_for_will_not_come() {
-        let mailbox = Mailbox::new(Arc::new(Recipient::new(Arc::new(Relay))));
+        let mailbox = Mailbox::new(
+            Arc::new(Recipient::new(Arc::new(Relay))),
+            IpAddr::from([127, 0, 0, 1]),
+        );
         let promise = mailbox.promise();
         let pool = Pool::start("test", 1).unwrap();
         pool.run(move || {

@@ -6,7 +6,7 @@
 //!   with `scan` for what is stored and `room` for what its filters may take, `ask` COUNT
 //! - `rights` says who may read and write, and makes all sessions ask again
 //! - `mailbox` is where other threads leave their results; [`shared`] is what all sessions share
-//! - `leave` says goodbye
+//! - `refusals` tells the log, seldom, what was refused; `leave` says goodbye
 //!
 //! A session never waits for a thread, a lock that is held long, or a disk: it leaves work and is woken with the result.
 
@@ -19,6 +19,7 @@ mod mailbox;
 mod outbox;
 mod publish;
 mod receive;
+mod refusals;
 mod rights;
 mod room;
 mod scan;
@@ -125,7 +126,7 @@ struct Session<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     fn new(shared: Arc<Shared>, socket: WebSocketStream<S>, address: IpAddr) -> Self {
         let recipient = Arc::new(Recipient::new(Arc::clone(&shared.role)));
-        let mailbox = Mailbox::new(Arc::clone(&recipient));
+        let mailbox = Mailbox::new(Arc::clone(&recipient), address);
         let mut outbox = Outbox::default();
         outbox.say(reply::auth(&mailbox.challenge.text()));
         Self {
@@ -197,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 }
                 Letter::Decided(decided) => {
                     for decided in decided {
-                        let answer = decided.answer(&self.shared.metrics);
+                        let answer = decided.answer(&self.shared, &self.mailbox);
                         self.turns.answer(decided.place, answer);
                     }
                 }

@@ -4,6 +4,7 @@ use super::{
     Session,
     leave::Ending,
     publish::{Incoming, Verb},
+    refusals::Asked,
     turns::Turn,
 };
 use crate::wire::{ClientMessage, FrameLimits, Refusal, Verdict, frame, reply};
@@ -72,6 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
             Err(Refusal::Closed { id, verdict }) => {
                 self.malformed = 0;
+                self.mailbox.refused(&self.shared, Asked::Query, &verdict);
                 let closed = reply::closed(&id, &verdict);
                 let bytes = closed.len();
                 self.turns.push(Turn::Refuse(id, closed), bytes);
@@ -112,6 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     fn notice(&mut self, verdict: &Verdict, malformed: bool) -> Result<(), Ending> {
+        self.mailbox.refused(&self.shared, Asked::Message, verdict);
         self.answer_in_turn(reply::notice(verdict));
         self.malformed = if malformed { self.malformed + 1 } else { 0 };
         if self.malformed < MALFORMED {

@@ -1,6 +1,6 @@
 //! What all sessions share.
 
-use super::{rights::Roll, room::Rooms, warmth::Warmth};
+use super::{refusals::Refusals, rights::Roll, room::Rooms, warmth::Warmth};
 use crate::{
     clock::Clock,
     hub::{Flow, Hub, flow},
@@ -48,6 +48,7 @@ pub struct Shared {
     pub(super) readers: Pool,
     pub(super) flow: Flow,
     pub(super) rooms: Arc<Rooms>,
+    pub(super) refusals: Refusals,
     pub(super) pace: Pace,
     pub(super) warmth: Warmth,
 }
@@ -106,6 +107,7 @@ impl Shared {
             readers: Pool::start("read", cores)?,
             flow: flow::whole(),
             rooms: Rooms::new(),
+            refusals: Refusals::default(),
             pace,
             warmth: Warmth::default(),
         }))

@@ -11,6 +11,7 @@ mod open;
 use super::{
     mailbox::{Letter, Mailbox},
     outbox::Outbox,
+    refusals::Asked,
     room::{Full, Room},
     scan::{Missed, Scan, Source, State, UNREADABLE},
     shared::Shared,
@@ -95,7 +96,10 @@ impl Subscriptions {
         let weight = filter::weight(&filters);
         let room = match self.admit(&filters, weight, &hot.limits) {
             Ok(room) => room,
-            Err(verdict) => return outbox.say(reply::closed(&id, &verdict)),
+            Err(verdict) => {
+                self.mailbox.refused(&self.shared, Asked::Query, &verdict);
+                return outbox.say(reply::closed(&id, &verdict));
+            }
         };
         clamp(&mut filters, hot.limits.limit.get());
         let filters: Arc<[Filter]> = filters.into();

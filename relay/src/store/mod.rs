@@ -182,7 +182,15 @@ impl Store {
     /// # Errors
     /// If LMDB cannot be read.
     pub fn contains(&self, ids: &[EventId]) -> Result<Vec<bool>, ReadError> {
-        let numbers = self.numbers(ids)?;
+        self.shows(ids, &SeesAll)
+    }
+
+    /// Which of these events are stored, and such that `sight` lets them through?
+    ///
+    /// # Errors
+    /// If LMDB cannot be read.
+    pub fn shows(&self, ids: &[EventId], sight: &dyn Sight) -> Result<Vec<bool>, ReadError> {
+        let numbers = self.visible_numbers(ids, sight)?;
         Ok(numbers.iter().map(Option::is_some).collect())
     }
 
@@ -191,6 +199,14 @@ impl Store {
     /// # Errors
     /// If LMDB cannot be read.
     pub fn numbers(&self, ids: &[EventId]) -> Result<Vec<Option<Committed>>, ReadError> {
+        self.visible_numbers(ids, &SeesAll)
+    }
+
+    fn visible_numbers(
+        &self,
+        ids: &[EventId],
+        sight: &dyn Sight,
+    ) -> Result<Vec<Option<Committed>>, ReadError> {
         let shared = self.shared();
         let txn = shared.view.read()?;
         let segments = shared.segments.load();
@@ -200,6 +216,7 @@ impl Store {
             let number = shared.view.number(&txn, view::Index::Ids, key)?;
             let entry = number.and_then(|number| log::find(&segments, number));
             let entry = entry.filter(|entry| entry.id() == id.as_bytes());
+            let entry = entry.filter(|entry| sight.sees(&Row(*entry)));
             stored.push(entry.map(|entry| Committed(entry.number())));
         }
         Ok(stored)

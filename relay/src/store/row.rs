@@ -88,7 +88,8 @@ pub enum Step {
     More,
     /// That was all.
     Done {
-        /// Was something that matches held back, by a filter's limit or by [`Sight`]? (NIP-67: `more`.)
+        /// Did a filter's limit hold back something that matches and may be seen? (NIP-67: `more`.) What [`Sight`] hides is as if it
+        /// were not stored.
         cut: bool,
     },
 }

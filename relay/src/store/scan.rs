@@ -86,15 +86,10 @@ impl Query {
             number: self.slices,
             deadline: Instant::now() + budget,
             seen: 0,
-            hidden: false,
+            visible: 0,
             last: None,
         };
-        let step = self.merge(&mut slice, out);
-        self.cut |= slice.hidden;
-        Ok(match step? {
-            Step::Done { .. } => Step::Done { cut: self.cut },
-            Step::More => Step::More,
-        })
+        self.merge(&mut slice, out)
     }
 
     fn merge(

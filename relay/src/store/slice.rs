@@ -43,8 +43,8 @@ pub(super) struct Slice<'t> {
     pub(super) deadline: Instant,
     /// Candidates so far.
     pub(super) seen: u32,
-    /// Something was left out because its reader may not see it.
-    pub(super) hidden: bool,
+    /// Those among them that the reader may see. What it may not see must change nothing that it can tell.
+    pub(super) visible: u32,
     /// What was admitted last: mostly it is what is given out next.
     pub(super) last: Option<Entry<'t>>,
 }
@@ -70,11 +70,11 @@ impl<'t> Slice<'t> {
             return None;
         }
         let entry = self.entry(number)?;
-        if !wanted.matches(&entry) || entry.expiration().is_some_and(|at| at <= self.now) {
+        if !self.sight.sees(&Row(entry)) {
             return None;
         }
-        if !self.sight.sees(&Row(entry)) {
-            self.hidden = true;
+        self.visible += 1;
+        if !wanted.matches(&entry) || entry.expiration().is_some_and(|at| at <= self.now) {
             return None;
         }
         self.last = Some(entry);

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::wire::{EventId, Filter};
 
-/// Candidates that are looked at beyond a filter's limit, to know whether it cut something.
+/// Candidates that are looked at beyond a filter's limit, to know whether it cut something. Those that the reader may not see do not
+/// count: else they could be counted by it.
 const PROBE: u32 = 64;
 
 /// Where a filter's rows come from.
@@ -91,7 +92,7 @@ impl Stream {
             return Ok(Fill::Ready);
         }
         let probing = self.left == 0;
-        let mut tries = 0;
+        let before = slice.visible;
         loop {
             if let Some(found) = self.pop(slice)? {
                 if probing {
@@ -102,8 +103,7 @@ impl Stream {
                 }
                 return Ok(Fill::Ready);
             }
-            tries += 1;
-            if probing && tries > PROBE {
+            if probing && slice.visible - before > PROBE {
                 *cut = true;
                 self.has_ended = true;
                 return Ok(Fill::Ready);

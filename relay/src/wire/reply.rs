@@ -8,7 +8,7 @@ use std::fmt::Write;
 pub enum Completeness {
     /// Nothing was cut.
     Finish,
-    /// A limit, a time bound or privacy cut the answer.
+    /// A limit or a time bound cut the answer.
     More,
 }
 

@@ -86,6 +86,49 @@ fn free_address() -> SocketAddr {
 }
 
 #[test]
+fn refusals_are_in_the_log_but_not_each_and_nothing_of_what_was_sent() {
+    let relay = Relay::start("version: 1\nhot: {logLevel: debug}\n", &[]);
+    let mine = Signer::from_seed(1).event(1_700_000_000, 1, &[], "private words");
+    let forged = mine.replace("private words", "other words");
+    block_on(async {
+        let mut client = relay.connect().await;
+        for _ in 0..5 {
+            client.send(&format!(r#"["EVENT",{forged}]"#)).await;
+            assert_eq!(client.answer().await[2], false);
+        }
+        for _ in 0..5 {
+            client.send(r#"["REQ","secret",{"told":["me"]}]"#).await;
+            assert_eq!(client.answer().await[0], "CLOSED");
+        }
+    });
+    let log = relay.log();
+    let told = |words: &[&str]| -> usize {
+        let is_it = |line: &&str| words.iter().all(|word| line.contains(word));
+        log.lines().filter(is_it).count()
+    };
+    assert_eq!(
+        told(&["refused", "EVENT", "invalid", "not the hash"]),
+        1,
+        "{log}"
+    );
+    assert_eq!(
+        told(&["refused", "REQ or COUNT", "unsupported"]),
+        1,
+        "{log}"
+    );
+    let event: serde_json::Value = serde_json::from_str(&mine).unwrap();
+    for name in ["id", "pubkey", "sig"] {
+        assert!(
+            !log.contains(event[name].as_str().unwrap()),
+            "{name}: {log}"
+        );
+    }
+    for words in ["other words", "secret", "told"] {
+        assert!(!log.contains(words), "{words}: {log}");
+    }
+}
+
+#[test]
 fn flags_beat_the_file() {
     // Nothing of the file's cold section could be used: no such address, no such place.
     let yaml = "version: 1

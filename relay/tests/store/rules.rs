@@ -425,9 +425,32 @@ fn a_row_that_may_not_be_seen_takes_no_place_under_the_limit() {
     let query = store.query(filters(&[r#"{"limit":2}"#]), Arc::new(OnlyKind(1)));
     let (rows, cut) = run(query, Duration::from_millis(2));
     assert_eq!(rows.len(), 2);
-    assert!(cut, "something was held back");
+    assert!(!cut, "what may not be seen is as if it were not stored");
     let mut counting = store.count(filters(&["{}"]), Arc::new(OnlyKind(1)));
     assert_eq!(counting.slice(Duration::from_secs(1)).unwrap(), Some(2));
+}
+
+/// Whether a limit cut the answer is found out by looking further, and that must not stumble over what may not be seen.
+#[test]
+fn rows_that_may_not_be_seen_do_not_change_whether_an_answer_is_cut() {
+    for (hidden, older, expected) in [(0, 0, false), (200, 0, false), (0, 1, true), (200, 1, true)]
+    {
+        let place = Place::new();
+        let store = place.open();
+        let mut events = vec![event(1, NOW, 1, &[], "newest")];
+        events.extend((0..hidden).map(|n| event(2, NOW - 1 - n, 1059, &[], "hidden")));
+        events.extend((0..older).map(|n| event(3, NOW - 1000 - n, 1, &[], "oldest")));
+        submit_all(&store, &events);
+        for filter in [r#"{"limit":1}"#, r#"{"kinds":[1,1059],"limit":1}"#] {
+            let query = store.query(filters(&[filter]), Arc::new(OnlyKind(1)));
+            let (rows, cut) = run(query, Duration::from_secs(5));
+            assert_eq!(
+                (rows.len(), cut),
+                (1, expected),
+                "{filter} {hidden} {older}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn subscriptions(dir: &std::path::Path, events: u64) -> (Subscriptions, Arc<Mail
         metrics: Arc::new(Metrics::new()),
         obituaries: Obituaries::default(),
     });
-    let mailbox = Mailbox::new(Arc::new(Recipient::new(Arc::new(Relay))));
+    let mailbox = Mailbox::new(Arc::new(Recipient::new(Arc::new(Relay))), CLIENT);
     let mut open = Subscriptions::new(shared.unwrap(), Arc::clone(&mailbox), CLIENT);
     let live = filters(&[r#"{"limit":0}"#]);
     open.begin(SubscriptionId::new("s"), live, &mut Outbox::default());
