@@ -64,12 +64,17 @@ impl utils::Backoff for WatchBackoff {
 
 /// The wait before attempt `attempts + 1`. `jitter` between 0 and 1 spreads it by a fifth to both sides.
 pub fn delay(class: Class, attempts: u32, jitter: f64) -> Duration {
+    let doubled = |seconds| {
+        Duration::from_secs(seconds)
+            .saturating_mul(2_u32.saturating_pow(attempts))
+            .min(LONGEST)
+    };
     let base = match class {
         Class::Conflict => Duration::from_secs(1),
-        Class::Invalid | Class::Forbidden | Class::SchemaSkew => LONGEST,
-        Class::Transient => Duration::from_secs(1)
-            .saturating_mul(2_u32.saturating_pow(attempts))
-            .min(LONGEST),
+        Class::Invalid | Class::SchemaSkew => LONGEST,
+        // An API server that starts says it of everything, until it has read its roles.
+        Class::Forbidden => doubled(5),
+        Class::Transient => doubled(1),
     };
     spread(base, 0.2, jitter)
 }
@@ -96,9 +101,16 @@ mod tests {
     #[test]
     fn conflicts_are_retried_at_once_and_what_needs_a_human_rarely() {
         assert_eq!(delay(Class::Conflict, 9, 0.5), Duration::from_secs(1));
-        for class in [Class::Invalid, Class::Forbidden, Class::SchemaSkew] {
+        for class in [Class::Invalid, Class::SchemaSkew] {
             assert_eq!(delay(class, 0, 0.5), LONGEST, "{class:?}");
         }
+    }
+
+    #[test]
+    fn a_right_that_is_missing_is_asked_for_again_soon_and_then_rarely() {
+        let seconds =
+            [0, 1, 2, 5, 6, 99].map(|attempts| delay(Class::Forbidden, attempts, 0.5).as_secs());
+        assert_eq!(seconds, [5, 10, 20, 160, 300, 300]);
     }
 
     #[test]
