@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 . e2e/demo/relay.sh
 . e2e/demo/events.sh
 . e2e/demo/lists.sh
+need_packages python3 # judges what was read back
 NAMESPACE=nostr-demo
 NAME=town
 COUNT=1500

@@ -5,11 +5,11 @@ use crate::{
     objects::{PATIENCE, eventually},
     scene::Scene,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::{
     Api,
-    api::{Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use std::{
@@ -48,12 +48,13 @@ impl Scene {
         let name = self
             .start_probe(labels, &["connect", &target.to_string(), SECONDS])
             .await?;
-        eventually(&format!("pod {name} to end"), PATIENCE, async || {
+        let code = eventually(&format!("pod {name} to end"), PATIENCE, async || {
             let status = self.pods().get(&name).await?.status;
             Ok(status.and_then(|status| exit_code(status.container_statuses?.first()?)))
         })
-        .await
-        .map(|code| code == 0)
+        .await?;
+        self.pods().delete(&name, &DeleteParams::default()).await?;
+        said(code)
     }
 
     /// A pod of this namespace that accepts connections on `port`; its address.
@@ -115,7 +116,16 @@ impl Scene {
             },
         )
         .await
-        .map(|code| code == 0)
+        .and_then(said)
+    }
+}
+
+/// What a probe says with its exit code; any other than these two is not its own.
+fn said(code: i32) -> Result<bool> {
+    match code {
+        0 => Ok(true),
+        1 => Ok(false),
+        other => bail!("a probe ended with exit code {other}"),
     }
 }
 

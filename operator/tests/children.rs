@@ -5,9 +5,10 @@
 mod common;
 
 use common::{children, plan, settings, to_yaml, town, yaml};
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use nostr_fleet_operator::{
     api::status::Reason,
-    build::{Children, Prepared, config_text},
+    build::{self, Children, Prepared, config_text, public_peers},
     names,
     reconcile::{
         gather::Gathered,
@@ -266,6 +267,27 @@ fn an_administrator_s_key_with_a_wrong_checksum_is_refused_before_a_pod_sees_it(
         "{}",
         refused.message
     );
+}
+
+#[test]
+fn who_could_reach_a_relay_before_is_all_who_can_while_its_lists_are_held_back() {
+    let peers: Vec<NetworkPolicyPeer> = yaml("[{ipBlock: {cidr: 192.0.2.0/24}}]");
+    let wide = "{network: {ingressFrom: [{ipBlock: {cidr: 0.0.0.0/0}}]}}";
+    for (kept, spec) in [
+        (peers, wide),
+        (Vec::new(), wide),
+        (Vec::new(), "{network: {policy: None}}"),
+    ] {
+        let gathered = Gathered {
+            reachable: Some(kept.clone()),
+            ..Gathered::default()
+        };
+        let plan = validate(&town(spec), &gathered, &settings()).unwrap();
+        let policy = build::children(&plan).policy.unwrap();
+        assert_eq!(public_peers(&policy), kept, "{spec}");
+        let ingress = policy.spec.unwrap().ingress.unwrap();
+        assert_eq!(ingress.len(), 1 + usize::from(!kept.is_empty()), "{spec}");
+    }
 }
 
 #[test]

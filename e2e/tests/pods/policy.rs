@@ -4,6 +4,7 @@
 use anyhow::{Result, ensure};
 use nostr_fleet_e2e::{
     cluster::Cluster,
+    operator::home,
     scene::{Scene, scene},
 };
 use nostr_fleet_operator::names;
@@ -84,6 +85,11 @@ async fn ops_port(scene: &Scene, friends: &Scene) -> Result<()> {
         "the operator must reach the ops port: version is {version}"
     );
     let ops = relay.ops_address().await?;
+    let operators = json!({names::LABEL_NAME: names::MANAGER});
+    ensure!(
+        home(&scene.cluster).reaches(&operators, ops).await?,
+        "a pod with the operator's label in its namespace must reach the ops port"
+    );
     ensure!(
         !friends.reaches(&anybody(), ops).await?,
         "clients must not reach the ops port"

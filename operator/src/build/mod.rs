@@ -13,6 +13,7 @@ mod stateful_set;
 pub use allowlist::shard_names;
 pub use config::{config_text, hash};
 pub use plan::{Access, Allowlist, Identity, Plan, Shards, selector_text};
+pub use policy::public_peers;
 
 use k8s_openapi::api::{
     apps::v1::StatefulSet,

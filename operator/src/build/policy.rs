@@ -29,6 +29,23 @@ pub fn network_policy(plan: &Plan) -> Option<NetworkPolicy> {
     })
 }
 
+/// Whom a policy of ours lets reach the public port: what [`network_policy`] wrote, read back.
+pub fn public_peers(policy: &NetworkPolicy) -> Vec<NetworkPolicyPeer> {
+    let rules = policy
+        .spec
+        .iter()
+        .flat_map(|spec| spec.ingress.iter().flatten());
+    let is_ops = |rule: &&NetworkPolicyIngressRule| {
+        let mut ports = rule.ports.iter().flatten();
+        ports.any(|port| port.port == Some(IntOrString::Int(PORT_OPS.into())))
+    };
+    let public = rules.filter(|rule| !is_ops(rule));
+    public
+        .flat_map(|rule| rule.from.iter().flatten())
+        .cloned()
+        .collect()
+}
+
 fn rule(port: u16, from: &[NetworkPolicyPeer]) -> Option<NetworkPolicyIngressRule> {
     (!from.is_empty()).then(|| NetworkPolicyIngressRule {
         from: Some(from.to_vec()),

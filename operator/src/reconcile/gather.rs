@@ -14,12 +14,14 @@ use super::{
     sources,
 };
 use crate::{
+    build,
     kinds::{Common, Kind},
     pods,
 };
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{PersistentVolumeClaim, Pod},
+    networking::v1::{NetworkPolicy, NetworkPolicyPeer},
     storage::v1::StorageClass,
 };
 use kube::{Api, ResourceExt, runtime::reflector::ObjectRef};
@@ -45,6 +47,8 @@ pub struct Gathered {
     pub asked: Option<Asked>,
     /// What our own ConfigMaps hold; read only if what is asked for cannot be used.
     pub written: Written,
+    /// Who may reach the public port by the NetworkPolicy that is there; read only then, too.
+    pub reachable: Option<Vec<NetworkPolicyPeer>>,
     /// What pods cannot mount.
     pub unmounted: Vec<Unmounted>,
     /// How far the newest configuration was on its way before this visit.
@@ -71,14 +75,18 @@ pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, 
         sources::read(context, object),
     )?;
     let asked = merged(object.common(), sources).await;
-    let written = if asked.is_good() {
-        Written::default()
+    let (written, reachable) = if asked.is_good() {
+        (Written::default(), None)
     } else {
-        sources::written(context, object).await?
+        tokio::try_join!(
+            sources::written(context, object),
+            reachable(context, object),
+        )?
     };
     Ok(Gathered {
         asked: Some(asked),
         written,
+        reachable,
         unmounted: mounts::look(context, object, &pods).await?,
         nudged: context.memory.nudges.so_far(&Key::of::<K>(object.meta())),
         stateful_set: stateful_set.map(|set| set.as_ref().clone()),
@@ -88,6 +96,28 @@ pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, 
         class_missing,
         found,
     })
+}
+
+/// Who may reach the public port by our NetworkPolicy.
+async fn reachable<K: Kind>(
+    context: &Context,
+    object: &K,
+) -> Result<Option<Vec<NetworkPolicyPeer>>, Error> {
+    let namespace = object.namespace().unwrap_or_default();
+    let policies = Api::<NetworkPolicy>::namespaced(context.client.clone(), &namespace);
+    let name = object.name_any();
+    let found = policies.get_opt(&name).await;
+    let found = found.map_err(Error::of("get", format!("networkpolicies {name}")))?;
+    let uid = object.uid();
+    let is_ours = |policy: &NetworkPolicy| {
+        let owners = policy.owner_references().iter();
+        owners
+            .map(|owner| &owner.uid)
+            .any(|owner| Some(owner) == uid.as_ref())
+    };
+    Ok(found
+        .filter(is_ours)
+        .map(|policy| build::public_peers(&policy)))
 }
 
 /// Merging 100,000 keys takes a tenth of a second, in which the Lease must be renewed all the same.

@@ -86,7 +86,7 @@ pub fn validate<K: Kind>(
         deletion_policy: common.deletion_policy,
         storage: common.storage.clone(),
         service: common.service.clone(),
-        access: reach(&common, settings),
+        access: reach(&common, settings, gathered.reachable.clone()),
         allowlist,
         tls_secret: common.tls.map(|tls| tls.secret_name.clone()),
         resources: resources(common.resources, K::MEMORY),
@@ -230,11 +230,27 @@ fn configuration<K: Kind>(common: &Common, url: &str) -> Config {
     }
 }
 
-/// Who may reach which port. Both lists always name somebody.
-fn reach(common: &Common, settings: &Settings) -> Option<Access> {
-    if common.network.policy == PolicyMode::None {
+/// Who may reach which port. `kept` is who could before, as long as what says who gets in is held back: a network that a spec
+/// opens together with a list that cannot be used must not be open before that list is there.
+fn reach(
+    common: &Common,
+    settings: &Settings,
+    kept: Option<Vec<NetworkPolicyPeer>>,
+) -> Option<Access> {
+    let mut ops = vec![NetworkPolicyPeer {
+        pod_selector: Some(labels(names::LABEL_NAME, names::MANAGER)),
+        ..namespace(&settings.namespace)
+    }];
+    ops.extend(settings.monitoring_namespace.as_deref().map(namespace));
+    if kept.is_none() && common.network.policy == PolicyMode::None {
         return None;
     }
+    let public = kept.unwrap_or_else(|| public(common, settings));
+    Some(Access { public, ops })
+}
+
+/// Always somebody.
+fn public(common: &Common, settings: &Settings) -> Vec<NetworkPolicyPeer> {
     let mut public = common.network.ingress_from.clone();
     if public.is_empty() {
         public = settings.ingress_from.iter().map(source).collect();
@@ -245,12 +261,7 @@ fn reach(common: &Common, settings: &Settings) -> Option<Access> {
             ..NetworkPolicyPeer::default()
         });
     }
-    let mut ops = vec![NetworkPolicyPeer {
-        pod_selector: Some(labels(names::LABEL_NAME, names::MANAGER)),
-        ..namespace(&settings.namespace)
-    }];
-    ops.extend(settings.monitoring_namespace.as_deref().map(namespace));
-    Some(Access { public, ops })
+    public
 }
 
 fn source(source: &Source) -> NetworkPolicyPeer {

@@ -256,6 +256,41 @@ async fn a_bad_an_emptied_and_a_deleted_source_keep_the_last_good_list_and_heal(
 }
 
 #[tokio::test]
+async fn a_network_that_opens_together_with_a_list_that_is_missing_opens_when_the_list_is_there() {
+    const OPENED: &str = "{network: {ingressFrom: [{ipBlock: {cidr: 0.0.0.0/0}}]}, access: {write: {mode: Allow, from: [{configMap: {name: residents, key: list}}]}}}";
+    in_a_space(|space| async move {
+        let operator = space.operator();
+        space.town("{}").await;
+        space.until_built().await;
+        let ingress = || async {
+            let policy = space.get("NetworkPolicy", "town").await.unwrap();
+            policy.data["spec"]["ingress"].clone()
+        };
+        let before = ingress().await;
+        for spec in [
+            OPENED,
+            "{network: {policy: None}, access: {banned: {from: [{configMap: {name: residents}}]}}}",
+        ] {
+            space.town(spec).await;
+            space
+                .until_said(ConditionType::ConfigurationValid, "False/MissingReference")
+                .await;
+            space.until_quiet().await;
+            assert_eq!(ingress().await, before, "{spec}");
+        }
+        space.town(OPENED).await;
+        space.source("residents", &json!({}), ANNA).await;
+        eventually("the network is open", || async {
+            ingress().await.to_string().contains("0.0.0.0/0")
+        })
+        .await;
+        assert_eq!(space.lists_of("town").await.unwrap().entries().len(), 1);
+        operator.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn labels_select_and_a_map_that_loses_its_label_leaves_the_lists() {
     in_a_space(|space| async move {
         let operator = space.operator();

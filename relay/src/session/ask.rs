@@ -3,6 +3,7 @@
 use super::{
     mailbox::{Letter, Mailbox},
     refusals::Asked,
+    room::Room,
     scan::{SLICE, UNREADABLE},
     shared::Shared,
     turns::Turn,
@@ -10,9 +11,10 @@ use super::{
 use crate::{
     metrics::Limited,
     store::Counting,
-    wire::{Filter, SubscriptionId, Verdict, reply},
+    wire::{Filter, SubscriptionId, Verdict, filter, reply},
 };
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -28,6 +30,7 @@ pub(super) struct Asking {
     allowed: Duration,
     begun: Instant,
     state: State,
+    _room: Room,
 }
 
 enum State {
@@ -64,14 +67,17 @@ impl Asking {
 pub(super) struct Asks {
     shared: Arc<Shared>,
     mailbox: Arc<Mailbox>,
+    address: IpAddr,
     running: usize,
 }
 
 impl Asks {
-    pub(super) fn new(shared: Arc<Shared>, mailbox: Arc<Mailbox>) -> Self {
+    /// `address` is the one whose share of room for filters they take.
+    pub(super) fn new(shared: Arc<Shared>, mailbox: Arc<Mailbox>, address: IpAddr) -> Self {
         Self {
             shared,
             mailbox,
+            address,
             running: 0,
         }
     }
@@ -90,6 +96,10 @@ impl Asks {
             let verdict = Verdict::rate_limited(format!("at most {MOST} counts at a time"));
             return Err(self.refuse(id, &verdict));
         }
+        let room = match self.shared.room(self.address, filter::weight(&filters)) {
+            Ok(room) => room,
+            Err(verdict) => return Err(self.refuse(id, &verdict)),
+        };
         self.running += 1;
         let recipient = Arc::clone(&self.mailbox.recipient);
         let asking = Asking {
@@ -99,6 +109,7 @@ impl Asks {
             allowed: self.shared.hot.load().limits.query_time.get(),
             begun: Instant::now(),
             state: State::More,
+            _room: room,
         };
         self.go_on(Box::new(asking));
         Ok(())

@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 Arc::clone(&mailbox),
                 network(address),
             ),
-            asks: Asks::new(Arc::clone(&shared), Arc::clone(&mailbox)),
+            asks: Asks::new(Arc::clone(&shared), Arc::clone(&mailbox), network(address)),
             outbox,
             life: Life::new(shared.pace, Instant::now()),
             _enrolled: Enrolled::new(Arc::clone(&shared), recipient),

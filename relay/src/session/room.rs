@@ -13,8 +13,10 @@ use std::{
 const UNIT_BYTES: u64 = 192;
 /// This part of the memory may be full of filters.
 const OF_MEMORY: u64 = 4;
-/// This part of that may be one address's.
+/// This part of that may be one address's,
 const OF_ADDRESS: usize = 5;
+/// and no more than this, however much memory there is: the hub compares an event with all of them that are filed under its kind.
+const MOST_OF_ADDRESS: usize = 500_000;
 /// Room for some clients, however little memory there is.
 const LEAST: usize = 200_000;
 
@@ -70,8 +72,8 @@ impl Rooms {
         connections: (usize, usize),
     ) -> Result<Room, Full> {
         let (per_address, all) = connections;
-        let part = self.whole / all.max(1) * per_address.min(all);
-        let share = part.max(self.whole / OF_ADDRESS);
+        let part = self.whole as u128 * per_address.min(all) as u128 / all.max(1) as u128;
+        let share = (part as usize).max(MOST_OF_ADDRESS.min(self.whole / OF_ADDRESS));
         let mut taken = self.taken();
         let its = taken.addresses.get(&address).copied().unwrap_or(0) + weight;
         if its > share {
@@ -97,12 +99,6 @@ impl Rooms {
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Room {
-    pub(super) fn weight(&self) -> usize {
-        self.weight
     }
 }
 
@@ -156,7 +152,7 @@ mod tests {
             Full::Address(200_000)
         );
         let hers = rooms.take(BEN, 1, USUAL).unwrap();
-        assert_eq!((rooms.in_use(), hers.weight()), (200_001, 1));
+        assert_eq!((rooms.in_use(), hers.weight), (200_001, 1));
         drop(most);
         assert!(rooms.take(ANNA, 200_000, USUAL).is_ok());
     }

@@ -1,10 +1,15 @@
 //! What all sessions share.
 
-use super::{refusals::Refusals, rights::Roll, room::Rooms, warmth::Warmth};
+use super::{
+    refusals::Refusals,
+    rights::Roll,
+    room::{Full, Room, Rooms},
+    warmth::Warmth,
+};
 use crate::{
     clock::Clock,
     hub::{Flow, Hub, flow},
-    metrics::Metrics,
+    metrics::{Limited, Metrics},
     obituary::Obituaries,
     policy::lists::Rules,
     pool::Pool,
@@ -14,7 +19,7 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use relay_config::Hot;
-use std::{fmt, io, sync::Arc, thread, time::Duration};
+use std::{fmt, io, net::IpAddr, sync::Arc, thread, time::Duration};
 
 /// What the process has ready before the first session begins.
 pub struct Parts {
@@ -111,6 +116,26 @@ impl Shared {
             pace,
             warmth: Warmth::default(),
         }))
+    }
+
+    /// Room for filters of this weight, beside all that is open on other connections.
+    pub(super) fn room(&self, address: IpAddr, weight: usize) -> Result<Room, Verdict> {
+        let limits = &self.hot.load().limits;
+        let connections = (
+            limits.connections_per_address.len(),
+            limits.connections.len(),
+        );
+        self.rooms.take(address, weight, connections).map_err(|full| {
+            self.metrics.limited(Limited::Filters);
+            Verdict::rate_limited(match full {
+                Full::Process => {
+                    "the relay holds as many filters as it can, come back later".to_owned()
+                }
+                Full::Address(most) => format!(
+                    "the filters of all subscriptions and counts from your address hold at most {most} values, close one first"
+                ),
+            })
+        })
     }
 
     /// May a client that proved `keys` ask for this? The gate of REQ and COUNT.

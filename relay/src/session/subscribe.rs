@@ -12,7 +12,7 @@ use super::{
     mailbox::{Letter, Mailbox},
     outbox::Outbox,
     refusals::Asked,
-    room::{Full, Room},
+    room::Room,
     scan::{Missed, Scan, Source, State, UNREADABLE},
     shared::Shared,
 };
@@ -32,6 +32,9 @@ use std::{collections::VecDeque, mem, net::IpAddr, sync::Arc, time::Duration};
 /// All filters of a connection together hold at most this many times the values that one may hold: room for a client that
 /// asks for a few hundred authors in each of a hundred subscriptions.
 const VALUES: usize = 20;
+
+/// What the first filters of a connection may weigh together without room being asked for: who fills the room shuts nobody out.
+const FREE: usize = 100;
 
 /// Slices of one session that may be on the read threads at a time.
 const SIDE_BY_SIDE: usize = 4;
@@ -112,7 +115,8 @@ impl Subscriptions {
             key,
             id,
             filters,
-            room,
+            weight,
+            _room: room,
             after: Committed::NONE,
             catching_up: None,
         };
@@ -155,27 +159,13 @@ impl Subscriptions {
         }
         let keys = self.mailbox.recipient.keys();
         self.shared.may_ask(filters, &keys)?;
-        self.take_room(weight, limits)
-    }
-
-    /// Room beside all that is open on other connections.
-    fn take_room(&self, weight: usize, limits: &Limits) -> Result<Room, Verdict> {
-        let connections = (
-            limits.connections_per_address.len(),
-            limits.connections.len(),
-        );
-        let room = self.shared.rooms.take(self.address, weight, connections);
-        room.map_err(|full| {
-            self.shared.metrics.limited(Limited::Filters);
-            Verdict::rate_limited(match full {
-                Full::Process => {
-                    "the relay holds as many filters as it can, come back later".to_owned()
-                }
-                Full::Address(most) => format!(
-                    "the filters of all subscriptions from your address hold at most {most} values, close one first"
-                ),
-            })
-        })
+        // What every client needs is nobody's to take away.
+        let charged = if self.weight + weight > FREE {
+            weight
+        } else {
+            0
+        };
+        self.shared.room(self.address, charged)
     }
 
     /// Ends a subscription, if it is open.
@@ -196,7 +186,7 @@ impl Subscriptions {
 
     fn remove(&mut self, at: usize) -> Subscription {
         let subscription = self.open.remove(at);
-        self.weight -= subscription.room.weight();
+        self.weight -= subscription.weight;
         self.leave(subscription.key);
         subscription
     }

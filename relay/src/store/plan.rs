@@ -5,10 +5,10 @@ use super::{
     keys::{self, SmallKey},
     view::{self, Index},
 };
-use crate::wire::{EventId, Filter, PublicKey};
+use crate::wire::{EventId, Filter, PublicKey, filter};
 
 /// Most cursors that authors times kinds may need before kinds are looked at in the frames instead.
-const CURSORS: usize = 1024;
+const CURSORS: usize = filter::MOST_WALKS;
 
 /// A filter with its tag values spelled as in the frames.
 pub(super) struct Wanted {

@@ -79,7 +79,9 @@ impl Ward {
     /// What is here, without what was acknowledged meanwhile.
     fn files(&self) -> MutexGuard<'_, Vec<Inmate>> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.retain(|file| note_of(&self.store, &file.note).exists());
+        // What cannot be looked at is not acknowledged.
+        let is_there = |file: &Inmate| note_of(&self.store, &file.note).try_exists();
+        files.retain(|file| is_there(file).unwrap_or(true));
         files
     }
 

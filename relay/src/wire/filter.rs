@@ -116,15 +116,33 @@ impl Filter {
                 .map(|(_, values)| values.len())
                 .sum::<usize>()
     }
+
+    fn weight(&self) -> usize {
+        let long = |value: &str| value.len() / LONG;
+        let values = self.tags.iter().flat_map(|(_, values)| values);
+        let (authors, kinds) = (self.authors.as_deref(), self.kinds.as_deref());
+        let pairs = authors.map_or(0, <[_]>::len) * kinds.map_or(0, <[_]>::len);
+        FILTER
+            + self.value_count()
+            + values.map(|value| long(value)).sum::<usize>()
+            + pairs.min(MOST_WALKS) / PAIRS
+    }
 }
 
 /// What a filter costs beside its values.
 const FILTER: usize = 4;
+/// Bytes of a tag's value that cost as much as a value.
+const LONG: usize = 64;
+/// Pairs of an author and a kind that cost as much as a value: each may become a walk of its own through an index, up to
+/// [`MOST_WALKS`].
+const PAIRS: usize = 4;
+/// Walks that one filter may take through an index of pairs.
+pub const MOST_WALKS: usize = 1024;
 
-/// What filters cost together, in memory and in the hub's time, wherever something bounds them: each its values, and four more.
+/// What filters cost together, in memory and in the hub's time, wherever something bounds them: each its values, long ones
+/// more than short ones, and four more.
 pub fn weight(filters: &[Filter]) -> usize {
-    let weight = |filter: &Filter| FILTER + filter.value_count();
-    filters.iter().map(weight).sum()
+    filters.iter().map(Filter::weight).sum()
 }
 
 fn holds<T: Ord>(list: Option<&Vec<T>>, value: &T) -> bool {

@@ -16,7 +16,8 @@ pub(in crate::session) struct Subscription {
     pub(in crate::session) key: Key,
     pub(in crate::session) id: SubscriptionId,
     pub(super) filters: Arc<[Filter]>,
-    pub(super) room: Room,
+    pub(super) weight: usize,
+    pub(super) _room: Room,
     /// Everything up to here was sent, or did not match.
     pub(super) after: Committed,
     /// `None`: live.

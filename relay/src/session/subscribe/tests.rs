@@ -6,7 +6,7 @@ use crate::{
     obituary::Obituaries,
     policy::lists::Rules,
     role::Relay,
-    session::Parts,
+    session::{Parts, room::Full},
     sign::Signer,
     store::{Answers, Options, Outcome, Store, Ticket},
     wire::{Event, Verified},
@@ -193,9 +193,9 @@ fn a_reader_that_was_flooded_and_does_not_read_is_let_go() {
 }
 
 /// What a client hears who begins a subscription.
-fn begin(open: &mut Subscriptions, id: &str) -> String {
+fn begin(open: &mut Subscriptions, id: &str, filter: &str) -> String {
     let mut outbox = Outbox::default();
-    let live = filters(&[r#"{"limit":0}"#]);
+    let live = filters(&[filter]);
     open.begin(SubscriptionId::new(id), live, &mut outbox);
     let (heard, _) = outbox.next(open).expect("an answer");
     heard.into_text().unwrap().to_string()
@@ -210,15 +210,22 @@ fn whose_address_has_its_share_of_filters_opens_no_more_until_some_are_closed() 
         panic!("nobody has so much");
     };
     let elsewhere = rooms.take(CLIENT, most - rooms.in_use(), (1, 100)).unwrap();
-    let heard = begin(&mut open, "more");
+    let kinds: Vec<String> = (0..FREE).map(|kind| kind.to_string()).collect();
+    let many = format!(r#"{{"kinds":[{}],"limit":0}}"#, kinds.join(","));
+    let heard = begin(&mut open, "more", &many);
     assert!(
         heard.starts_with(
-            r#"["CLOSED","more","rate-limited: the filters of all subscriptions from your address"#
+            r#"["CLOSED","more","rate-limited: the filters of all subscriptions and counts from your address"#
         ),
         "{heard}"
     );
+    let few = begin(&mut open, "few", r#"{"limit":0}"#);
+    assert!(
+        few.starts_with(r#"["EOSE","few""#),
+        "the first few are everybody's: {few}"
+    );
     drop(elsewhere);
-    assert!(begin(&mut open, "more").starts_with(r#"["EOSE","more""#));
+    assert!(begin(&mut open, "more", &many).starts_with(r#"["EOSE","more""#));
     drop(open);
     assert_eq!(rooms.in_use(), 0, "what is closed takes no room");
 }

@@ -54,7 +54,23 @@ fn each_field_is_read_sorted_and_without_repetition() {
         (Some(1), Some(2), Some(3))
     );
     assert_eq!(filter.value_count(), 8);
-    assert_eq!(weight(&[filter, Filter::default()]), 16);
+    assert_eq!(weight(&[filter, Filter::default()]), 17);
+}
+
+#[test]
+fn a_long_value_weighs_more_than_a_short_one_and_pairs_weigh_what_they_may_become() {
+    let of = |text: &str| weight(&[read(text)]);
+    assert_eq!(of(r##"{"#t":["short"]}"##), 5);
+    let long = "x".repeat(64_000);
+    assert_eq!(of(&format!(r##"{{"#t":["{long}"]}}"##)), 1005);
+    let authors: Vec<String> = (0..40).map(|n| format!("\"{n:064x}\"")).collect();
+    let kinds: Vec<String> = (0..40).map(|kind| kind.to_string()).collect();
+    let pairs = format!(
+        r#"{{"authors":[{}],"kinds":[{}]}}"#,
+        authors.join(","),
+        kinds.join(",")
+    );
+    assert_eq!(of(&pairs), 4 + 80 + 1024 / 4);
 }
 
 #[test]
