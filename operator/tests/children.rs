@@ -5,7 +5,9 @@
 mod common;
 
 use common::{children, plan, settings, to_yaml, town, yaml};
-use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
+use k8s_openapi::{
+    api::networking::v1::NetworkPolicyPeer, apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use nostr_fleet_operator::{
     api::status::Reason,
     build::{self, Children, Prepared, config_text, public_peers},
@@ -309,6 +311,27 @@ fn a_claim_that_was_enlarged_under_a_running_relay_stops_nothing() {
     for (size, fits) in [("20Gi", true), ("5Gi", false)] {
         let result = validate(&town, &running(size), &settings());
         assert_eq!(result.is_ok(), fits, "{size}");
+    }
+}
+
+#[test]
+fn a_claim_that_was_enlarged_does_not_keep_a_deleted_stateful_set_from_coming_back() {
+    let mut town = town("{}");
+    let made: ObjectMeta = yaml("{creationTimestamp: '2026-03-01T12:00:00Z'}");
+    town.metadata.creation_timestamp = made.creation_timestamp;
+    for (made, fits) in [
+        ("2026-03-01T12:00:01Z", true),
+        ("2026-02-01T00:00:00Z", false),
+    ] {
+        let claim = format!(
+            "{{metadata: {{name: data-town-0, creationTimestamp: '{made}'}}, spec: {{resources: {{requests: {{storage: 20Gi}}}}}}}}"
+        );
+        let gathered = Gathered {
+            claims: vec![yaml(&claim)],
+            ..Gathered::default()
+        };
+        let result = validate(&town, &gathered, &settings());
+        assert_eq!(result.is_ok(), fits, "{made}");
     }
 }
 

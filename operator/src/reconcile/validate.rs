@@ -56,7 +56,7 @@ pub fn validate<K: Kind>(
         );
     }
     names_are_free(object, gathered)?;
-    claims_fit(&common, &identity, gathered)?;
+    claims_fit(object, &identity, gathered)?;
     let url = match (common.url, common.tls) {
         (Some(url), _) => url.to_owned(),
         (None, Some(_)) => in_cluster(&identity, "wss", pod::PORT_WSS),
@@ -154,17 +154,24 @@ fn names_are_free<K: Kind>(object: &K, gathered: &Gathered) -> Result<(), Refusa
     }
 }
 
-/// A resource created anew takes over the claims that an earlier one of the name left behind; their size counts. What it
-/// has taken over already somebody may have enlarged: that must not keep its lists from being changed.
-fn claims_fit(common: &Common, identity: &Identity, gathered: &Gathered) -> Result<(), Refusal> {
+/// A resource created anew takes over the claims that an earlier one of the name left behind; their size counts. What is its
+/// own already somebody may have enlarged: that must not keep its lists from being changed.
+fn claims_fit<K: Kind>(
+    object: &K,
+    identity: &Identity,
+    gathered: &Gathered,
+) -> Result<(), Refusal> {
     let prefix = format!("{}-{}-", names::CLAIM, identity.name);
-    let want = common.storage.size;
+    let want = object.common().storage.size;
+    let is_ours = |claim: &PersistentVolumeClaim| {
+        has_workload(identity, gathered) || is_younger(claim, object)
+    };
     for claim in &gathered.claims {
         let name = claim.name_any();
         let Some(have) = requested(claim).filter(|_| name.starts_with(&prefix)) else {
             continue;
         };
-        let enlarged = have > want && has_workload(identity, gathered);
+        let enlarged = have > want && is_ours(claim);
         if have != want && !enlarged {
             return refuse(
                 Reason::ImmutableChange,
@@ -175,6 +182,14 @@ fn claims_fit(common: &Common, identity: &Identity, gathered: &Gathered) -> Resu
         }
     }
     Ok(())
+}
+
+/// Was the claim made with or after the resource, that is, for it?
+fn is_younger<K: Kind>(claim: &PersistentVolumeClaim, object: &K) -> bool {
+    match (claim.creation_timestamp(), object.creation_timestamp()) {
+        (Some(claim), Some(object)) => claim >= object,
+        _ => false,
+    }
 }
 
 /// Is our StatefulSet there already?

@@ -45,13 +45,7 @@ impl Operator {
 
     /// Visits so far.
     pub fn visits(&self) -> u64 {
-        let text = self.metrics.text();
-        let lines = text
-            .lines()
-            .filter(|line| line.starts_with("nostr_fleet_operator_reconciles_total"));
-        lines
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-            .sum()
+        visits(&self.metrics.text())
     }
 }
 
@@ -92,4 +86,14 @@ impl Space {
             health,
         }
     }
+}
+
+/// How many visits these metrics count.
+pub fn visits(metrics: &str) -> u64 {
+    let lines = metrics
+        .lines()
+        .filter(|line| line.starts_with("nostr_fleet_operator_reconciles_total"));
+    lines
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum()
 }

@@ -1,6 +1,7 @@
 //! The operator as a process of its own: what has a memory and a clock that are not the test's.
 
 use crate::{
+    operator::visits,
     server::{eventually, operator_kubeconfig},
     space::{LEASE, Space},
 };
@@ -78,13 +79,7 @@ impl Process {
 
     /// Visits so far.
     pub async fn visits(&self) -> u64 {
-        let text = self.ask("/metrics").await.unwrap();
-        let lines = text
-            .lines()
-            .filter(|line| line.starts_with("nostr_fleet_operator_reconciles_total"));
-        lines
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-            .sum()
+        visits(&self.ask("/metrics").await.unwrap())
     }
 
     /// The resident set, in KiB, and the CPU time so far, in seconds.
