@@ -6,7 +6,7 @@ use crate::{
     fleet::{LISTED, about, relay},
     operator::Operator,
     server::{eventually, in_a_space},
-    shut::{ANNA, BEN, beside, until_let_in},
+    shut::{ANNA, BEN, beside, only, until_let_in},
     space::Space,
 };
 use http::{Method, Request};
@@ -278,18 +278,19 @@ async fn two_operators_at_once_do_not_quarrel() {
             let client = shaky(seed, calm.clone()).await;
             operators.push(Space::operator_as(client, space.settings()));
         }
-        space.fleet(COUNT, "{}").await;
+        space.fleet(COUNT, &only(ANNA)).await;
         space.until_fleet_built(COUNT).await;
         let lasting = space.lasting().await;
-        for round in 0..3 {
-            space
-                .fleet(
-                    COUNT,
-                    &format!("{{info: {{name: '{round}'}}, network: {{policy: None}}}}"),
-                )
-                .await;
-        }
-        space.fleet(COUNT, CHANGED).await;
+        let changed =
+            only(BEN).replacen('{', "{info: {name: changed}, network: {policy: None}, ", 1);
+        let work = async {
+            for spec in [&only(BEN), &only(ANNA), &changed] {
+                space.fleet(COUNT, spec).await;
+            }
+            until_let_in(&space, COUNT, BEN).await;
+        };
+        let looks = beside(&space, COUNT, work).await;
+        assert!(looks > 3, "only {looks} looks");
         calm.store(true, Ordering::SeqCst);
         space.until_fleet_built(COUNT).await;
         let quiet = space.until_fleet_quiet().await;
