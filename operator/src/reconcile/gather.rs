@@ -108,16 +108,8 @@ async fn reachable<K: Kind>(
     let name = object.name_any();
     let found = policies.get_opt(&name).await;
     let found = found.map_err(Error::of("get", format!("networkpolicies {name}")))?;
-    let uid = object.uid();
-    let is_ours = |policy: &NetworkPolicy| {
-        let owners = policy.owner_references().iter();
-        owners
-            .map(|owner| &owner.uid)
-            .any(|owner| Some(owner) == uid.as_ref())
-    };
-    Ok(found
-        .filter(is_ours)
-        .map(|policy| build::public_peers(&policy)))
+    let ours = found.filter(|policy| inventory::controller(&policy.metadata) == object.uid());
+    Ok(ours.map(|policy| build::public_peers(&policy)))
 }
 
 /// Merging 100,000 keys takes a tenth of a second, in which the Lease must be renewed all the same.

@@ -110,16 +110,18 @@ async fn look_at(
 }
 
 fn of(resource: &ApiResource, metadata: &ObjectMeta, labelled: bool) -> Found {
-    let owners = metadata.owner_references.iter().flatten();
-    let controller = owners
-        .filter(|owner| owner.controller == Some(true))
-        .map(|owner| owner.uid.clone())
-        .next();
     Found {
         kind: resource.kind.clone(),
         name: metadata.name.clone().unwrap_or_default(),
         version: metadata.resource_version.clone().unwrap_or_default(),
         labelled,
-        controller,
+        controller: controller(metadata),
     }
+}
+
+/// The uid of whom an object belongs to.
+pub fn controller(metadata: &ObjectMeta) -> Option<String> {
+    let mut owners = metadata.owner_references.iter().flatten();
+    let controller = owners.find(|owner| owner.controller == Some(true))?;
+    Some(controller.uid.clone())
 }

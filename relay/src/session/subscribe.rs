@@ -142,7 +142,12 @@ impl Subscriptions {
     }
 
     /// Filters live as long as their subscription: all of them together are bounded too.
-    fn admit(&self, filters: &[Filter], weight: usize, limits: &Limits) -> Result<Room, Verdict> {
+    fn admit(
+        &self,
+        filters: &[Filter],
+        weight: usize,
+        limits: &Limits,
+    ) -> Result<Option<Room>, Verdict> {
         let most = VALUES * limits.filter_values.len();
         if self.weight + weight > most {
             self.shared.metrics.limited(Limited::Subscriptions);
@@ -160,12 +165,9 @@ impl Subscriptions {
         let keys = self.mailbox.recipient.keys();
         self.shared.may_ask(filters, &keys)?;
         // What every client needs is nobody's to take away.
-        let charged = if self.weight + weight > FREE {
-            weight
-        } else {
-            0
-        };
-        self.shared.room(self.address, charged)
+        let is_charged = self.weight + weight > FREE;
+        let room = is_charged.then(|| self.shared.room(self.address, weight));
+        room.transpose()
     }
 
     /// Ends a subscription, if it is open.

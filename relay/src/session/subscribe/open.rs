@@ -17,7 +17,8 @@ pub(in crate::session) struct Subscription {
     pub(in crate::session) id: SubscriptionId,
     pub(super) filters: Arc<[Filter]>,
     pub(super) weight: usize,
-    pub(super) _room: Room,
+    /// `None`: it is one of the first few, which need none.
+    pub(super) _room: Option<Room>,
     /// Everything up to here was sent, or did not match.
     pub(super) after: Committed,
     /// `None`: live.
