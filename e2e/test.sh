@@ -1,7 +1,7 @@
 #!/bin/bash
 # usage: test.sh [pods]
-# All tests, or only those with real pods. First the workspace's own tests: among them the operator's suite, which runs its controllers itself against
-# the real API server, so that the installed operator stands aside meanwhile. Then the operator is installed and the pod suite runs.
+# All tests, or only those with real pods. First what needs no cluster; then the operator's suite, which runs its controllers itself against the real
+# API server, so that the installed operator stands aside meanwhile; then the operator is installed and the pod suites run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/fleet.sh
@@ -10,22 +10,24 @@ need_rust
 need_packages gcc libc6-dev libfaketime # a clock that jumps, for the operator's suite
 { command -v node && command -v npm; } >/dev/null || need_packages nodejs npm
 export INSTA_UPDATE=no
-FEATURES=(--features nostr-fleet-e2e/pods)
 
 say() { echo "--- $*"; }
 
-# One build for both runs: the feature changes nothing but which tests the e2e crate has.
-build_tests() { cargo test --quiet --locked --workspace "${FEATURES[@]}" --no-run; }
+suite() { cargo test --locked --workspace --no-fail-fast "$@"; }
 
-workspace_tests() { cargo test --locked --workspace --no-fail-fast; }
+# What plain `cargo test` runs, and the suites that need a cluster and run when they are named.
+build_tests() { cargo test --quiet --locked --workspace --no-run && cargo test --quiet --locked --workspace --test '*' --no-run; }
 
-pod_tests() { cargo test --locked --workspace "${FEATURES[@]}" --no-fail-fast --test pods -- --test-threads="${POD_TEST_THREADS:-4}"; }
+# They mostly wait for the API server.
+api_server_tests() { suite --test api_server -- --test-threads="${API_TEST_THREADS:-4}"; }
+
+pod_tests() { suite --test pods -- --test-threads="${POD_TEST_THREADS:-4}"; }
 
 # Figures, and outages that the others would feel.
-tests_alone() { cargo test --locked --workspace "${FEATURES[@]}" --no-fail-fast --test alone -- --test-threads=1; }
+tests_alone() { suite --test alone -- --test-threads=1; }
 
 # Held against what all of the above made the operator ask.
-replay() { cargo test --locked --workspace "${FEATURES[@]}" --no-fail-fast --test replay; }
+replay() { suite --test replay; }
 
 # The test runner's own lines, without the crates that have no tests.
 summary() {
@@ -46,9 +48,11 @@ export FIGURES
 trap 'rm -f "$OUTPUT" "$FIGURES"' EXIT
 failed=0
 if [ "${1:-}" != pods ]; then
-  operator_aside # installed anew below
   say "workspace tests"
-  workspace_tests 2>&1 | tee -a "$OUTPUT" || failed=1
+  suite 2>&1 | tee -a "$OUTPUT" || failed=1
+  say "the operator against the API server"
+  operator_aside # installed anew below
+  api_server_tests 2>&1 | tee -a "$OUTPUT" || failed=1
 fi
 say "installing the operator"
 e2e/install.sh

@@ -50,5 +50,8 @@ without_proxy() { unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy 
 # Not `ip netns exec`: that remounts /sys and hides the cgroups from the kubelet.
 in_namespace() { nsenter --net="/run/netns/$NETNS" "$@"; }
 
+# A containerd that was killed leaves its socket behind.
+node_answers() { [ -S "$SOCKET" ] && containerd_ctr version >/dev/null 2>&1; }
+
 # Its reminder that cgroup v1 will go is not for whoever runs a test.
 containerd_ctr() { ctr -a "$SOCKET" -n k8s.io "$@" 2> >(grep -v 'cgroup v1 is deprecated' >&2); }

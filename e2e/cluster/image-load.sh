@@ -5,5 +5,5 @@ set -euo pipefail
 . "$(dirname "$0")/env.sh"
 . "$HERE/prerequisites.sh"
 need_root
-[ -S "$SOCKET" ] || missing "a running local cluster" "run 'make cluster-up'"
+node_answers || missing "a running local cluster" "run 'make cluster-up'"
 for archive; do containerd_ctr images import --local "$archive" >/dev/null; done

@@ -37,6 +37,6 @@ for program in $PROGRAMS; do
   archive=$IMAGES/$program-dev.tar
   with_$tool "$program" "$archive"
   echo "built $REPOSITORY-$program:dev with $tool in $((SECONDS - began)) s, $(du -h "$archive" | cut -f1)"
-  if [ -S "$SOCKET" ]; then e2e/cluster/image-load.sh "$archive"; fi
+  if node_answers; then e2e/cluster/image-load.sh "$archive"; fi
 done
 [ $tool = docker ] || build rmi --prune >/dev/null 2>&1 || true # what the new ones replaced

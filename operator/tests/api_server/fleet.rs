@@ -169,16 +169,16 @@ impl Space {
         }
     }
 
-    /// Waits until each relay says this of its configuration.
-    pub async fn until_fleet_says(&self, what: &str) {
-        eventually(&format!("all relays say {what}"), || async {
+    /// Waits until the first `count` relays say this of their configuration.
+    pub async fn until_fleet_says(&self, count: usize, what: &str) {
+        eventually(&format!("{count} relays say {what}"), || async {
             let relays = self.of("NostrRelay").list(&ListParams::default()).await;
             let says = |relay: &DynamicObject| {
                 let conditions = relay.data["status"]["conditions"].as_array();
                 let mut valid = conditions.into_iter().flatten();
                 valid.any(|it| it["type"] == "ConfigurationValid" && it["reason"] == what)
             };
-            relays.unwrap().iter().all(says)
+            relays.unwrap().iter().take(count).all(says)
         })
         .await;
     }
