@@ -2,7 +2,7 @@
 
 use crate::{
     common::yaml,
-    server::{PATIENCE, eventually},
+    server::{PATIENCE, eventually_every},
     space::Space,
 };
 use http::Request;
@@ -17,6 +17,9 @@ use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
+
+/// Between two looks at a whole fleet, which cost the API server as much as some visits.
+pub const PAUSE: Duration = Duration::from_millis(500);
 
 /// The kinds of what a relay has, and of itself.
 const KINDS: [&str; 7] = [
@@ -171,7 +174,7 @@ impl Space {
 
     /// Waits until the first `count` relays say this of their configuration.
     pub async fn until_fleet_says(&self, count: usize, what: &str) {
-        eventually(&format!("{count} relays say {what}"), || async {
+        eventually_every(PAUSE, &format!("{count} relays say {what}"), || async {
             let relays = self.of("NostrRelay").list(&ListParams::default()).await;
             let says = |relay: &DynamicObject| {
                 let conditions = relay.data["status"]["conditions"].as_array();
@@ -185,7 +188,7 @@ impl Space {
 
     /// Waits until each relay's status is about its newest spec, no visit's failure is left, and its pod and claim are there.
     pub async fn until_fleet_built(&self, count: usize) {
-        eventually("all relays are built", || async {
+        eventually_every(PAUSE, "all relays are built", || async {
             let relays = self
                 .of("NostrRelay")
                 .list(&ListParams::default())

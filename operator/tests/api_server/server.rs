@@ -137,7 +137,16 @@ async fn install(client: &Client) {
 }
 
 /// Asks again and again until something is true.
-pub async fn eventually<F, T>(what: &str, mut ask: F)
+pub async fn eventually<F, T>(what: &str, ask: F)
+where
+    F: FnMut() -> T,
+    T: Future<Output = bool>,
+{
+    eventually_every(Duration::from_millis(50), what, ask).await;
+}
+
+/// The same, with this long between two questions that cost the API server something.
+pub async fn eventually_every<F, T>(pause: Duration, what: &str, mut ask: F)
 where
     F: FnMut() -> T,
     T: Future<Output = bool>,
@@ -148,6 +157,6 @@ where
             started.elapsed() < PATIENCE,
             "not within {PATIENCE:?}: {what}"
         );
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(pause).await;
     }
 }

@@ -1,7 +1,11 @@
 //! Told Allow, nothing opens a door: what a pod could read at any moment is one of the lists that were asked for, whole, or it
 //! is not whole and the pod keeps what it has. Looks on while requests fail (`faults`), operators die (`death`), clocks jump.
 
-use crate::{fleet::relay, server::eventually, space::Space};
+use crate::{
+    fleet::{PAUSE, relay},
+    server::eventually_every,
+    space::Space,
+};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{ResourceExt, api::ListParams};
 use nostr_fleet_operator::names;
@@ -11,7 +15,7 @@ use relay_config::{
     lists::{Key, SHARDS},
     names as pod,
 };
-use std::{collections::BTreeMap, future::Future, pin::pin, time::Duration};
+use std::{collections::BTreeMap, future::Future, pin::pin};
 use tokio::time::sleep;
 
 pub const ANNA: &str = "3bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
@@ -61,16 +65,13 @@ fn let_in(maps: &Maps, relay: &str) -> Option<Key> {
 
 /// Waits until the first `relays` let in this key.
 pub async fn until_let_in(space: &Space, relays: usize, key: &str) {
-    eventually("all relays have the new list", || async {
-        let maps = later(space).await;
+    eventually_every(PAUSE, "all relays have the new list", || async {
+        let maps = maps(space).await;
         let wanted = Key::parse(key);
         (0..relays).all(|number| let_in(&maps, &relay(number)) == wanted)
     })
     .await;
 }
-
-/// Between two looks, which cost the API server as much as what is looked at.
-const PAUSE: Duration = Duration::from_millis(400);
 
 async fn later(space: &Space) -> Maps {
     sleep(PAUSE).await;
