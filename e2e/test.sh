@@ -1,7 +1,7 @@
 #!/bin/bash
 # usage: test.sh [pods]
-# All tests, or only those with real pods. First what needs no cluster; then the operator's suite, which runs its controllers itself against the real
-# API server, so that the installed operator stands aside meanwhile; then the operator is installed and the pod suites run.
+# All tests, or only those with real pods. First what needs no cluster, and beside it the operator's suite, which runs its controllers itself against
+# the real API server, so that the installed operator stands aside meanwhile. Then the operator is installed and the pod suites run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/fleet.sh
@@ -18,8 +18,8 @@ suite() { cargo test --locked --workspace --no-fail-fast "$@"; }
 # What plain `cargo test` runs, and the suites that need a cluster and run when they are named.
 build_tests() { cargo test --quiet --locked --workspace --no-run && cargo test --quiet --locked --workspace --test '*' --no-run; }
 
-# They mostly wait for the API server.
-api_server_tests() { suite --test api_server -- --test-threads="${API_TEST_THREADS:-4}"; }
+# Many at a time: they mostly wait for the API server, or for a request that nobody answers.
+api_server_tests() { suite --test api_server -- --test-threads="${API_TEST_THREADS:-6}"; }
 
 pod_tests() { suite --test pods -- --test-threads="${POD_TEST_THREADS:-4}"; }
 
@@ -43,16 +43,20 @@ build_tests
 (cd e2e/nostr-tools && npm ci --silent --omit=optional --no-fund --no-audit)
 without_proxy
 OUTPUT=$(mktemp)
+BESIDE=$(mktemp)
 FIGURES=$(mktemp)
 export FIGURES
-trap 'rm -f "$OUTPUT" "$FIGURES"' EXIT
+trap 'jobs -p | xargs -r -I{} kill -- -{}; rm -f "$OUTPUT" "$BESIDE" "$FIGURES"' EXIT
 failed=0
 if [ "${1:-}" != pods ]; then
-  say "workspace tests"
-  suite 2>&1 | tee -a "$OUTPUT" || failed=1
-  say "the operator against the API server"
+  say "workspace tests, and beside them the operator against the API server"
   operator_aside # installed anew below
-  api_server_tests 2>&1 | tee -a "$OUTPUT" || failed=1
+  set -m # a process group of its own, for the trap
+  api_server_tests >"$BESIDE" 2>&1 &
+  set +m
+  suite 2>&1 | tee -a "$OUTPUT" || failed=1
+  wait $! || failed=1
+  tee -a "$OUTPUT" <"$BESIDE"
 fi
 say "installing the operator"
 e2e/install.sh
