@@ -286,14 +286,18 @@ fn ranges_of_addresses_merge_and_bad_ones_are_named() {
         |ranges: &[relay_config::Cidr]| ranges.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(text(&merged.deny), ["198.51.100.7/32", "203.0.113.0/24"]);
     assert_eq!(text(&merged.allow), ["2001:db8::/32"]);
-    let why =
-        allowlist::addresses(&asked, &maps("{crawlers: {list: \"10.0.0.0/33\"}}")).unwrap_err();
-    assert!(
-        why.message
-            .starts_with("ConfigMap crawlers, key list, line 1: not a range"),
-        "{}",
-        why.message
-    );
+    for (text, expected) in [
+        ("10.0.0.0/33", "not a range"),
+        ("# crawlers\\r10.0.0.0/8", "a carriage return"),
+    ] {
+        let why = allowlist::addresses(
+            &asked,
+            &maps(&format!("{{crawlers: {{list: \"{text}\"}}}}")),
+        )
+        .unwrap_err();
+        let expected = format!("ConfigMap crawlers, key list, line 1: {expected}");
+        assert!(why.message.starts_with(&expected), "{}", why.message);
+    }
 }
 
 /// The cluster and the operator's part in it, without either: objects, sources, status.

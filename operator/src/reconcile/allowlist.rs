@@ -269,13 +269,8 @@ pub fn addresses(asked: &Addresses, maps: &Maps) -> Result<access::Addresses, Re
     let (mut deny, mut lines) = (asked.deny.clone(), Bad::default());
     for text in texts(&asked.from, ADDRESSES, maps)? {
         for (index, line) in text.text.lines().enumerate() {
-            let line = line.split('#').next().unwrap_or_default().trim();
-            if line.is_empty() {
-                continue;
-            }
             let name = || format!("{}, line {}", text.name, index + 1);
-            let why = "not a range of addresses: write 203.0.113.0/24 or 2001:db8::/32";
-            deny.extend(lines.take(line.parse::<Cidr>().map_err(|_| why), name));
+            deny.extend(lines.take(range(line), name).flatten());
         }
     }
     lines.verdict("ranges")?;
@@ -291,6 +286,14 @@ pub fn addresses(asked: &Addresses, maps: &Maps) -> Result<access::Addresses, Re
         allow: asked.allow.clone(),
         deny,
     })
+}
+
+/// One line as people write it; `None` when it is but a comment or blanks.
+fn range(line: &str) -> Result<Option<Cidr>, String> {
+    let said = lists::said(line).map_err(|why| why.to_string())?;
+    let why = |_| "not a range of addresses: write 203.0.113.0/24 or 2001:db8::/32".to_owned();
+    let range = (!said.is_empty()).then(|| said.parse::<Cidr>().map_err(why));
+    range.transpose()
 }
 
 /// While there never were good addresses nobody may connect.

@@ -15,7 +15,7 @@ mod terms;
 
 pub use day::Day;
 pub use key::Key;
-pub use line::{LineError, Listed, line};
+pub use line::{LineError, Listed, line, said};
 pub use terms::{Modes, Terms};
 
 use crate::{Hot, hash::push_hex};

@@ -14,13 +14,27 @@ pub enum LineError {
     /// Something behind the key that is no date.
     #[error("not a date: write until 2027-01-01 behind the key, or nothing")]
     Date,
+    /// A carriage return where no line ends: what stands behind it would be part of a comment.
+    #[error("a carriage return without a line feed: end every line with a line feed")]
+    Return,
+}
+
+/// What a line says before its comment, without blanks; empty when it says nothing.
+///
+/// # Errors
+/// [`LineError::Return`]. A file whose lines end with carriage returns alone would be one line, and one comment.
+pub fn said(line: &str) -> Result<&str, LineError> {
+    let line = line.trim();
+    if line.contains('\r') {
+        return Err(LineError::Return);
+    }
+    Ok(line.split('#').next().unwrap_or_default().trim_end())
 }
 
 /// One line as people write it: a key, `until` and a day where the entry ends by itself, and `#` before a comment.
 /// `None`: nothing but a comment or blanks.
 pub fn line(text: &str) -> Result<Option<Listed>, LineError> {
-    let text = text.split('#').next().unwrap_or_default();
-    let mut words = text.split_whitespace();
+    let mut words = said(text)?.split_whitespace();
     let Some(key) = words.next() else {
         return Ok(None);
     };

@@ -81,6 +81,20 @@ fn a_line_that_is_none_says_what_is_wrong() {
 }
 
 #[test]
+fn a_carriage_return_ends_no_line_and_hides_no_key_in_a_comment() {
+    let hex = "3bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
+    for text in [
+        format!("# banned\r{hex}"),
+        format!("{hex}\r{hex}"),
+        format!("{hex} # spam\r\r{hex}"),
+    ] {
+        assert_eq!(line(&text), Err(LineError::Return), "{text:?}");
+    }
+    assert!(line(&format!("{hex}\r")).is_ok_and(|listed| listed.is_some()));
+    assert_eq!(said("10.0.0.0/8 # office\r"), Ok("10.0.0.0/8"));
+}
+
+#[test]
 fn a_day_begins_at_midnight_utc() {
     let begins = |text: &str| text.parse::<Day>().unwrap().begins();
     assert_eq!(begins("1970-01-01"), 0);
