@@ -9,6 +9,7 @@ use nostr_fleet_e2e::{
     objects::{PATIENCE, look_often},
     relay::Relay,
     scene::{Scene, scene},
+    status::condition,
     tls::Authority,
 };
 use relay_config::names::PORT_WSS;
@@ -129,6 +130,12 @@ async fn a_missing_secret_is_named_and_heals_by_itself() -> Result<()> {
         relay
             .until_condition("ConfigurationValid", "True", PATIENCE)
             .await?;
+        // It stays healed: the next visit finds the event of the missing Secret again, and that it is from before the start.
+        let changed = format!("{SPEC}  limits: {{subscriptions: 19}}\n");
+        scene.declare("town", &changed).await?;
+        let seen = relay.wait_until_ready().await?;
+        let valid = condition(&seen.data["status"], "ConfigurationValid");
+        ensure!(valid["status"] == "True", "{valid}");
         authority.dial(port(scene, &relay).await?).await?;
         Ok(())
     })

@@ -20,7 +20,7 @@ pub struct Memory {
     pub readers: Readers,
     /// What the shards of lists hold.
     pub shelf: Shelf,
-    /// What running pods lacked when they were looked at.
+    /// What the events of running pods said when they were looked at.
     pub looks: Looks,
 }
 

@@ -12,7 +12,10 @@ use k8s_openapi::{
     jiff::{SignedDuration, Timestamp},
 };
 use kube::{Api, ResourceExt, api::ListParams};
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 /// Something that a pod should mount and the kubelet does not find.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,21 +40,34 @@ const YOUNG: SignedDuration = SignedDuration::from_secs(420);
 /// Running pods are looked at this often: a list of events costs the API server more than most requests.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// What running pods lacked at the last look.
+/// What the events of running pods said at the last look, by the pod's uid: a new pod hears nothing of an older one.
 #[derive(Debug, Default)]
 pub struct Looks {
-    seen: ByResource<(Instant, Vec<Unmounted>)>,
+    seen: ByResource<HashMap<String, (Instant, Told)>>,
 }
 
 impl Looks {
-    fn recent(&self, object: &Key, now: Instant) -> Option<Vec<Unmounted>> {
-        let (at, found) = self.seen.with(|seen| seen.get(object).cloned())?;
-        (now.saturating_duration_since(at) < EVERY).then_some(found)
+    fn recent(&self, object: &Key, pod: &str, now: Instant) -> Option<Told> {
+        let seen = |seen: &mut HashMap<Key, HashMap<_, _>>| seen.get(object)?.get(pod).cloned();
+        let (at, told) = self.seen.with(seen)?;
+        (now.saturating_duration_since(at) < EVERY).then_some(told)
     }
 
-    fn put(&self, object: &Key, found: Vec<Unmounted>, now: Instant) {
-        let seen = (now, found);
-        self.seen.with(|all| all.insert(object.clone(), seen));
+    fn put(&self, object: &Key, pod: String, told: Told, now: Instant) {
+        self.seen.with(|all| {
+            let seen = all.entry(object.clone()).or_default();
+            seen.insert(pod, (now, told));
+        });
+    }
+
+    /// Only these pods are there.
+    fn keep(&self, object: &Key, pods: &[Pod]) {
+        let there = |uid: &str| pods.iter().any(|pod| pod.uid().as_deref() == Some(uid));
+        self.seen.with(|all| {
+            if let Some(seen) = all.get_mut(object) {
+                seen.retain(|uid, _| there(uid));
+            }
+        });
     }
 
     /// A resource is gone.
@@ -60,42 +76,54 @@ impl Looks {
     }
 }
 
+/// What the events of a pod say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Told {
+    /// The newest complaint that something cannot be mounted.
+    lacking: Option<(Timestamp, Unmounted)>,
+    /// The newest event about anything else.
+    other: Option<Timestamp>,
+}
+
 /// What pods lack that wait to be started; and those that run, if they have a Secret that may go.
 pub async fn look<K: Kind>(
     context: &Context,
     object: &K,
     pods: &[Pod],
 ) -> Result<Vec<Unmounted>, Error> {
-    let waiting = pods.iter().filter(|pod| waits(pod));
-    let mut found = ask(context, waiting.collect()).await?;
-    if object.common().tls.is_some() {
-        let (looks, key) = (&context.memory.looks, Key::of::<K>(object.meta()));
-        if let Some(recent) = looks.recent(&key, Instant::now()) {
-            found.extend(recent);
-        } else {
-            let running = pods.iter().filter(|pod| runs(pod));
-            let lacking = ask(context, running.collect()).await?;
-            looks.put(&key, lacking.clone(), Instant::now());
-            found.extend(lacking);
-        }
-    }
-    Ok(found)
-}
-
-async fn ask(context: &Context, pods: Vec<&Pod>) -> Result<Vec<Unmounted>, Error> {
-    let looks = pods.into_iter().map(|pod| async move {
-        let namespace = pod.namespace().unwrap_or_default();
-        let events = Api::<Event>::namespaced(context.client.clone(), &namespace);
-        let fields = format!(
-            "involvedObject.kind=Pod,involvedObject.uid={}",
-            pod.uid().unwrap_or_default()
-        );
-        let asked = ListParams::default().fields(&fields).limit(EVENTS);
-        let list = events.list(&asked).await;
-        let list = list.map_err(Error::of("list", "events"))?;
-        Ok::<_, Error>(lacks(pod, &list.items, Timestamp::now()))
+    let key = Key::of::<K>(object.meta());
+    context.memory.looks.keep(&key, pods);
+    let has_secret = object.common().tls.is_some();
+    let doubtful = |pod: &&Pod| waits(pod) || (has_secret && runs(pod));
+    let looks = pods.iter().filter(doubtful).map(|pod| async {
+        let told = told(context, &key, pod).await?;
+        Ok::<_, Error>(lacks(pod, &told, Timestamp::now()))
     });
     Ok(try_join_all(looks).await?.into_iter().flatten().collect())
+}
+
+/// What is judged is always now; only a running pod's events may be a minute old.
+async fn told(context: &Context, object: &Key, pod: &Pod) -> Result<Told, Error> {
+    let (looks, uid) = (&context.memory.looks, pod.uid().unwrap_or_default());
+    if !runs(pod) {
+        return ask(context, pod, &uid).await;
+    }
+    if let Some(told) = looks.recent(object, &uid, Instant::now()) {
+        return Ok(told);
+    }
+    let told = ask(context, pod, &uid).await?;
+    looks.put(object, uid, told.clone(), Instant::now());
+    Ok(told)
+}
+
+async fn ask(context: &Context, pod: &Pod, uid: &str) -> Result<Told, Error> {
+    let namespace = pod.namespace().unwrap_or_default();
+    let events = Api::<Event>::namespaced(context.client.clone(), &namespace);
+    let fields = format!("involvedObject.kind=Pod,involvedObject.uid={uid}");
+    let asked = ListParams::default().fields(&fields).limit(EVENTS);
+    let list = events.list(&asked).await;
+    let list = list.map_err(Error::of("list", "events"))?;
+    Ok(told_by(&pod.name_any(), &list.items))
 }
 
 /// Has a pod a node, and a container that is not made yet?
@@ -126,26 +154,47 @@ fn runs(pod: &Pod) -> bool {
     phase == Some("Running")
 }
 
-/// What a pod lacks, by its events. Of a pod that waits the last word counts: once its container is tried nothing is missing
-/// any more. A pod that runs hears no other word, so there it must be a young one.
-fn lacks(pod: &Pod, events: &[Event], now: Timestamp) -> Option<Unmounted> {
+/// When a running pod's container was started last: all that it mounts was there then.
+fn started(pod: &Pod) -> Option<Timestamp> {
+    let containers = pod.status.as_ref()?.container_statuses.iter().flatten();
+    let states = containers.flat_map(|container| [&container.state, &container.last_state]);
+    let times = states.flatten().flat_map(|state| {
+        let running = state.running.as_ref().and_then(|it| it.started_at.as_ref());
+        let ended = state.terminated.as_ref();
+        [running, ended.and_then(|it| it.started_at.as_ref())]
+    });
+    times.flatten().map(|time| time.0).max()
+}
+
+fn told_by(pod: &str, events: &[Event]) -> Told {
     let failed = |event: &&Event| event.reason.as_deref() == Some(FAILED);
-    let told = events.iter().filter(failed).filter_map(|event| {
-        let lacking = understand(&pod.name_any(), event.message.as_deref()?)?;
+    let lacking = events.iter().filter(failed).filter_map(|event| {
+        let lacking = understand(pod, event.message.as_deref()?)?;
         Some((time(event)?, lacking))
     });
-    let (at, lacking) = told.max_by_key(|(at, _)| *at)?;
-    let starts = waits(pod);
     let others = events.iter().filter(|event| !failed(event));
+    Told {
+        lacking: lacking.max_by_key(|(at, _)| *at),
+        other: others.filter_map(time).max(),
+    }
+}
+
+/// What a pod lacks, by its events. Of a pod that waits the last word counts: once its container is tried nothing is missing
+/// any more. A pod that runs hears no other word, so there it must be a young one, and one from after the start.
+fn lacks(pod: &Pod, told: &Told, now: Timestamp) -> Option<Unmounted> {
+    let (at, lacking) = told.lacking.as_ref()?;
+    let starts = waits(pod);
     let holds = if starts {
-        others
-            .filter_map(time)
-            .max()
-            .is_none_or(|other| other <= at)
+        told.other.is_none_or(|other| other <= *at)
     } else {
-        now.duration_since(at) < YOUNG
+        // Both are written in whole seconds. A mount that failed in the second of the start failed before it.
+        let later = |start: Timestamp| at.as_second() > start.as_second();
+        now.duration_since(*at) < YOUNG && started(pod).is_some_and(later)
     };
-    holds.then_some(Unmounted { starts, ..lacking })
+    holds.then(|| Unmounted {
+        starts,
+        ..lacking.clone()
+    })
 }
 
 /// When an event was seen last. Who writes it decides which of three fields says so.
@@ -233,11 +282,25 @@ mod tests {
     const NEW: &str = "{phase: Pending}";
     const CREATING: &str = "{phase: Pending, containerStatuses: [{name: relay, image: i, imageID: i, ready: false, restartCount: 0, state: {waiting: {reason: ContainerCreating}}}]}";
     const PULLING: &str = "{phase: Pending, containerStatuses: [{name: relay, image: i, imageID: i, ready: false, restartCount: 0, state: {waiting: {reason: ImagePullBackOff}}}]}";
-    const RUNNING: &str = "{phase: Running}";
+
+    /// A pod that runs, whose container was started so many seconds ago.
+    fn running(ago: i64) -> String {
+        state(&format!("state: {{running: {{startedAt: '{}'}}}}", at(ago)))
+    }
+
+    fn state(states: &str) -> String {
+        format!(
+            "{{phase: Running, containerStatuses: [{{name: relay, image: i, imageID: i, ready: true, restartCount: 0, {states}}}]}}"
+        )
+    }
+
+    fn at(ago: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH - SignedDuration::from_secs(ago)
+    }
 
     /// An event so many seconds ago.
     fn event(reason: &str, message: &str, ago: i64) -> Event {
-        let at = Timestamp::UNIX_EPOCH - SignedDuration::from_secs(ago);
+        let at = at(ago);
         serde_json::from_value(serde_json::json!({
             "metadata": {}, "involvedObject": {}, "reason": reason, "message": message, "lastTimestamp": at.to_string(),
         }))
@@ -245,7 +308,8 @@ mod tests {
     }
 
     fn said(status: &str, events: &[Event]) -> Option<(String, Option<String>)> {
-        let lacking = lacks(&pod(status), events, Timestamp::UNIX_EPOCH)?;
+        let told = told_by("town-0", events);
+        let lacking = lacks(&pod(status), &told, Timestamp::UNIX_EPOCH)?;
         Some((lacking.object, lacking.key))
     }
 
@@ -274,27 +338,72 @@ mod tests {
     #[test]
     fn a_pod_that_runs_is_believed_to_lack_what_it_lacked_minutes_ago_and_not_an_hour_ago() {
         let lacking = |ago| {
-            lacks(
-                &pod(RUNNING),
-                &[event(FAILED, GONE, ago)],
-                Timestamp::UNIX_EPOCH,
-            )
+            let told = told_by("town-0", &[event(FAILED, GONE, ago)]);
+            lacks(&pod(&running(7200)), &told, Timestamp::UNIX_EPOCH)
         };
         assert!(lacking(300).is_some_and(|it| !it.starts));
         assert_eq!(lacking(3600), None);
     }
 
     #[test]
-    fn a_running_pod_s_events_are_read_once_a_minute() {
+    fn what_a_pod_lacked_before_its_container_was_started_was_there_when_it_was() {
+        let ended = "terminated: {exitCode: 2, startedAt: '1969-12-31T23:58:20Z'}"; // 100 seconds ago
+        let waiting = "state: {waiting: {reason: CrashLoopBackOff}}";
+        for (status, complained, lacks) in [
+            (running(100), 101, false),
+            (running(100), 100, false),
+            (running(100), 99, true),
+            (state(&format!("state: {{{ended}}}")), 101, false),
+            (state(&format!("state: {{{ended}}}")), 99, true),
+            (
+                state(&format!("{waiting}, lastState: {{{ended}}}")),
+                101,
+                false,
+            ),
+            (
+                state(&format!("{waiting}, lastState: {{{ended}}}")),
+                99,
+                true,
+            ),
+            (state(waiting), 1, false),
+            ("{phase: Running}".to_owned(), 1, false),
+        ] {
+            let events = [event(FAILED, GONE, complained)];
+            assert_eq!(said(&status, &events).is_some(), lacks, "{status}");
+        }
+        // A container that was started again since has mounted everything again.
+        let again = format!(
+            "state: {{running: {{startedAt: '{}'}}}}, lastState: {{{ended}}}",
+            at(50)
+        );
+        assert_eq!(said(&state(&again), &[event(FAILED, GONE, 60)]), None);
+        // Microseconds, where there are some, do not make an event later than the start of its second.
+        let told = Told {
+            lacking: Some((
+                at(100) + SignedDuration::from_millis(400),
+                understand("town-0", GONE).unwrap(),
+            )),
+            other: None,
+        };
+        let pod = pod(&running(100));
+        assert_eq!(lacks(&pod, &told, Timestamp::UNIX_EPOCH), None);
+    }
+
+    #[test]
+    fn a_running_pod_s_events_are_read_once_a_minute_and_a_new_pod_s_at_once() {
         use crate::api::NostrRelay;
         let (looks, start) = (Looks::default(), Instant::now());
         let key = Key::named::<NostrRelay>(Some("here"), "town");
-        assert_eq!(looks.recent(&key, start), None);
-        looks.put(&key, Vec::new(), start);
-        let after = |seconds| looks.recent(&key, start + Duration::from_secs(seconds));
-        assert_eq!(after(59), Some(Vec::new()));
-        assert_eq!(after(61), None);
+        let after = |pod, seconds| looks.recent(&key, pod, start + Duration::from_secs(seconds));
+        assert_eq!(after("a", 0), None);
+        looks.put(&key, "a".to_owned(), Told::default(), start);
+        assert_eq!(after("a", 59), Some(Told::default()));
+        assert_eq!(after("a", 61), None);
+        assert_eq!(after("b", 1), None);
+        looks.keep(&key, &[]);
+        assert_eq!(after("a", 1), None);
+        looks.put(&key, "a".to_owned(), Told::default(), start);
         looks.forget(&key);
-        assert_eq!(after(1), None);
+        assert_eq!(after("a", 1), None);
     }
 }

@@ -15,6 +15,7 @@ mod leader;
 mod lifecycle;
 mod lists;
 mod load;
+mod mounts;
 mod operator;
 mod pod;
 mod process;
