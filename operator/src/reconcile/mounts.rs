@@ -283,6 +283,8 @@ mod tests {
     const CREATING: &str = "{phase: Pending, containerStatuses: [{name: relay, image: i, imageID: i, ready: false, restartCount: 0, state: {waiting: {reason: ContainerCreating}}}]}";
     const PULLING: &str = "{phase: Pending, containerStatuses: [{name: relay, image: i, imageID: i, ready: false, restartCount: 0, state: {waiting: {reason: ImagePullBackOff}}}]}";
 
+    const NOON: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
     /// A pod that runs, whose container was started so many seconds ago.
     fn running(ago: i64) -> String {
         state(&format!("state: {{running: {{startedAt: '{}'}}}}", at(ago)))
@@ -295,7 +297,7 @@ mod tests {
     }
 
     fn at(ago: i64) -> Timestamp {
-        Timestamp::UNIX_EPOCH - SignedDuration::from_secs(ago)
+        NOON - SignedDuration::from_secs(ago)
     }
 
     /// An event so many seconds ago.
@@ -309,7 +311,7 @@ mod tests {
 
     fn said(status: &str, events: &[Event]) -> Option<(String, Option<String>)> {
         let told = told_by("town-0", events);
-        let lacking = lacks(&pod(status), &told, Timestamp::UNIX_EPOCH)?;
+        let lacking = lacks(&pod(status), &told, NOON)?;
         Some((lacking.object, lacking.key))
     }
 
@@ -339,7 +341,7 @@ mod tests {
     fn a_pod_that_runs_is_believed_to_lack_what_it_lacked_minutes_ago_and_not_an_hour_ago() {
         let lacking = |ago| {
             let told = told_by("town-0", &[event(FAILED, GONE, ago)]);
-            lacks(&pod(&running(7200)), &told, Timestamp::UNIX_EPOCH)
+            lacks(&pod(&running(7200)), &told, NOON)
         };
         assert!(lacking(300).is_some_and(|it| !it.starts));
         assert_eq!(lacking(3600), None);
@@ -347,7 +349,7 @@ mod tests {
 
     #[test]
     fn what_a_pod_lacked_before_its_container_was_started_was_there_when_it_was() {
-        let ended = "terminated: {exitCode: 2, startedAt: '1969-12-31T23:58:20Z'}"; // 100 seconds ago
+        let ended = format!("terminated: {{exitCode: 2, startedAt: '{}'}}", at(100));
         let waiting = "state: {waiting: {reason: CrashLoopBackOff}}";
         for (status, complained, lacks) in [
             (running(100), 101, false),
@@ -386,7 +388,7 @@ mod tests {
             other: None,
         };
         let pod = pod(&running(100));
-        assert_eq!(lacks(&pod, &told, Timestamp::UNIX_EPOCH), None);
+        assert_eq!(lacks(&pod, &told, NOON), None);
     }
 
     #[test]
