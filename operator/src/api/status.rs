@@ -138,7 +138,7 @@ pub enum Reason {
     AsSpecified,
     /// Something that the spec names is not there.
     MissingReference,
-    /// The pods refuse the configuration or the lists.
+    /// The pods refuse the configuration, the lists or the certificate.
     Rejected,
     /// A list has a line that is no entry, or is empty or too large: the last good lists stay.
     BadKey,

@@ -82,6 +82,8 @@ fn container(plan: &Plan) -> Container {
         startup_probe: Some(probe(PATH_LIVEZ, 1, 120)),
         liveness_probe: Some(probe(PATH_LIVEZ, 10, 3)),
         readiness_probe: Some(probe(PATH_READYZ, 2, 2)),
+        // Why a relay ended is its last line: it then stands in the pod's status, and the operator reads no logs.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         // The image has no shell; the kubelet sleeps while endpoints forget the pod.
         lifecycle: Some(Lifecycle {
             pre_stop: Some(LifecycleHandler {

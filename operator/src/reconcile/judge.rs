@@ -6,7 +6,7 @@ mod degraded;
 mod ready;
 mod storage;
 
-pub(super) use configuration::refused;
+pub(super) use configuration::{certificate_refused, refused};
 
 use super::{
     Outcome,

@@ -42,6 +42,7 @@ pub fn next_visit(gathered: &Gathered, outcome: &Outcome) -> Duration {
         }
         _ if gathered.pods.iter().any(mounts::waits) => MOUNTING,
         _ if judge::refused(gathered).is_some() => REFUSING,
+        _ if judge::certificate_refused(gathered).is_some() => REFUSING,
         _ if gathered.class_missing => CLASS_MISSING,
         _ if workload::has_silent_pods(gathered) => SILENT,
         _ if !gathered.unmounted.is_empty() => UNMOUNTED,
@@ -110,10 +111,18 @@ mod tests {
         refusing
             .answers
             .insert("town-0".to_owned(), answer.unwrap());
+        let mut expiring = refusing.clone();
+        let answer = expiring.answers.values_mut().next().unwrap();
+        answer.configuration.error.clear();
+        answer.tls = Some(relay_config::status::TlsStatus {
+            error: "tls.key: not its key".to_owned(),
+            ..relay_config::status::TlsStatus::default()
+        });
         for (what, gathered, seconds) in [
             ("a missing class", class_missing, 30),
             ("a Secret that a running pod lacks", unmounted, 60),
             ("a pod that refuses its configuration", refusing, 20),
+            ("a pod that refuses its certificate", expiring, 20),
             ("nothing", Gathered::default(), 600),
         ] {
             let next = next(&gathered);

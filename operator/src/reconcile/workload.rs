@@ -1,7 +1,10 @@
 //! Pods and their answers, boiled down to what conditions are about. Pure.
 
 use super::gather::Gathered;
-use crate::build::{Plan, config_text, hash};
+use crate::{
+    build::{Plan, config_text, hash},
+    names,
+};
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
 use kube::ResourceExt;
 
@@ -132,6 +135,44 @@ pub fn trouble(gathered: &Gathered) -> String {
     told.join("; ")
 }
 
+/// Why a relay ended that is started again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastWords {
+    /// Must somebody change something first?
+    pub misused: bool,
+    /// Its sentence.
+    pub words: String,
+}
+
+/// Characters of last words that are told.
+const WORDS: usize = 500;
+/// The exit code of `relay serve` when somebody must change something first.
+const MISUSED: i32 = 2;
+
+/// The sentence with which the relay of a pod ended, until it answers or serves again. Of its log only that one line counts,
+/// which begins with the program's name.
+pub fn last_words(gathered: &Gathered, pod: &Pod) -> Option<LastWords> {
+    if is_ready(pod) || gathered.answers.contains_key(&pod.name_any()) {
+        return None;
+    }
+    let mut containers = pod.status.as_ref()?.container_statuses.iter().flatten();
+    let relay = containers.find(|container| container.name == names::CONTAINER)?;
+    let states = [&relay.state, &relay.last_state].into_iter().flatten();
+    let ended = states
+        .filter_map(|state| state.terminated.as_ref())
+        .next()?;
+    let log = ended.message.as_deref()?;
+    let line = log
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("relay: "))?;
+    let printable = line.chars().filter(|letter| !letter.is_control());
+    Some(LastWords {
+        misused: ended.exit_code == MISUSED,
+        words: printable.take(WORDS).collect(),
+    })
+}
+
 fn pod_trouble(gathered: &Gathered, pod: &Pod) -> Option<String> {
     let name = pod.name_any();
     if let Some(answer) = gathered
@@ -140,6 +181,9 @@ fn pod_trouble(gathered: &Gathered, pod: &Pod) -> Option<String> {
         .filter(|answer| !answer.not_ready.is_empty())
     {
         return Some(format!("{name} is not ready: {}", answer.not_ready));
+    }
+    if let Some(last) = last_words(gathered, pod) {
+        return Some(format!("{name} ended and is started again: {}", last.words));
     }
     let status = pod.status.as_ref()?;
     let containers = status.container_statuses.iter().flatten();

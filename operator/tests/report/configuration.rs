@@ -2,7 +2,7 @@
 
 use crate::{
     common::{children, plan, settings, town, yaml},
-    scene::{SERVING, after_nudges, applied, at, said, with_answer},
+    scene::{SERVING, after_nudges, applied, at, message, said, with_answer},
 };
 use k8s_openapi::{api::apps::v1::StatefulSet, apimachinery::pkg::apis::meta::v1::Time};
 use nostr_fleet_operator::{
@@ -60,6 +60,41 @@ fn pods_with_an_older_configuration_are_waited_for_and_ones_that_refuse_it_are_n
             degraded,
             "{configuration}"
         );
+    }
+}
+
+#[test]
+fn a_certificate_that_a_pod_refuses_is_named_in_the_pod_s_words_while_it_serves_on() {
+    const TLS: &str = "tls: {secretName: town-tls}";
+    let why = "tls.key: the key is not the one of the first certificate in tls.crt";
+    for (tls, valid, degraded) in [
+        (
+            json!({"fingerprint": "a", "error": why}),
+            "False/Rejected",
+            "True/Rejected",
+        ),
+        (
+            json!({"fingerprint": "a"}),
+            "True/Valid",
+            "False/AsSpecified",
+        ),
+    ] {
+        let gathered = with_answer(json!({"tls": tls}));
+        let status = report(&town(TLS), &gathered, &applied(TLS, SERVING), at(0));
+        assert_eq!(said(&status, ConditionType::Ready), "True/Serving");
+        for (type_, expected) in [
+            (ConditionType::ConfigurationValid, valid),
+            (ConditionType::Degraded, degraded),
+        ] {
+            assert_eq!(said(&status, type_), expected, "{tls}");
+            let words = message(&status, type_);
+            assert_eq!(
+                words.ends_with(why),
+                expected.ends_with("Rejected"),
+                "{words}"
+            );
+            assert!(words.starts_with("town-0 ") || !expected.ends_with("Rejected"));
+        }
     }
 }
 

@@ -160,6 +160,66 @@ fn what_keeps_a_pod_from_serving_is_said_in_words() {
     );
 }
 
+/// A pod whose relay ended so and with such a log, and is started again.
+fn ended(code: i32, log: &str, state: &str) -> String {
+    let log = serde_json::to_string(log).unwrap();
+    format!(
+        "{{containerStatuses: [{{name: sidecar, image: i, imageID: i, ready: true, restartCount: 1, state: {{running: {{}}}}, \
+         lastState: {{terminated: {{exitCode: 2, message: 'relay: not of the relay'}}}}}}, \
+         {{name: relay, image: i, imageID: i, ready: false, restartCount: 3, state: {state}, \
+         lastState: {{terminated: {{exitCode: {code}, message: {log}}}}}}}]}}"
+    )
+}
+
+#[test]
+fn a_relay_that_cannot_start_says_why_in_one_sentence_and_nothing_else_of_its_log_is_told() {
+    const WAITING: &str = "{waiting: {reason: CrashLoopBackOff}}";
+    let log = "{\"level\":\"INFO\",\"message\":\"starts\"}\nrelay: an older end\nrelay: tls.key: no key\u{7}\nat some frame\n";
+    for (code, state, valid) in [
+        (2, WAITING, "False/Rejected"),
+        (2, "{running: {}}", "False/Rejected"),
+        (1, WAITING, "True/Valid"),
+    ] {
+        let gathered = with_pod(&ended(code, log, state));
+        let status = report(&town("{}"), &gathered, &applied("{}", STARTING), at(0));
+        let words = message(&status, ConditionType::Ready);
+        let expected = "0 of 1 pods serve: town-0 ended and is started again: tls.key: no key";
+        assert_eq!(words, expected, "{state}");
+        assert_eq!(said(&status, ConditionType::ConfigurationValid), valid);
+        if code == 2 {
+            let words = message(&status, ConditionType::ConfigurationValid);
+            assert_eq!(words, "town-0 cannot start with it: tls.key: no key");
+        }
+    }
+    let long = format!("relay: {}", "x".repeat(2000));
+    for (log, words) in [
+        (
+            "a panic\nand a trace",
+            "town-0 waits: CrashLoopBackOff".to_owned(),
+        ),
+        (&long, format!("started again: {}", "x".repeat(500))),
+    ] {
+        let gathered = with_pod(&ended(2, log, WAITING));
+        let status = report(&town("{}"), &gathered, &applied("{}", STARTING), at(0));
+        let said = message(&status, ConditionType::Ready);
+        assert!(said.ends_with(&words), "{said}");
+    }
+}
+
+#[test]
+fn how_a_relay_ended_is_forgotten_when_it_answers_or_serves_again() {
+    let pod = ended(2, "relay: tls.key: no key", "{running: {}}");
+    let answers = with_answer(json!({}));
+    let mut answering = with_pod(&pod);
+    answering.answers = answers.answers;
+    let serving = with_pod(&pod.replacen('{', "{conditions: [{type: Ready, status: 'True'}], ", 1));
+    for gathered in [answering, serving] {
+        let status = report(&town("{}"), &gathered, &applied("{}", SERVING), at(0));
+        let valid = said(&status, ConditionType::ConfigurationValid);
+        assert_eq!(valid, "True/Valid");
+    }
+}
+
 #[test]
 fn a_refusal_says_why_and_leaves_the_pods_counted() {
     let refused = Outcome::Refused(Refusal {

@@ -3,8 +3,9 @@
 use super::{Facts, Judgement};
 use crate::{
     api::status::{ConditionType, Reason},
-    reconcile::{Outcome, gather::Gathered, mounts::Unmounted},
+    reconcile::{Outcome, gather::Gathered, mounts::Unmounted, workload},
 };
+use kube::ResourceExt;
 
 /// Does the spec make sense?
 pub(super) fn configuration_valid(facts: &Facts) -> Judgement {
@@ -36,13 +37,8 @@ pub(super) fn configuration_valid(facts: &Facts) -> Judgement {
     if let Some(kept) = facts.rejected() {
         return Judgement::new(ConfigurationValid, false, kept.reason, kept.message);
     }
-    match refused(facts.gathered) {
-        Some((pod, why)) => Judgement::new(
-            ConfigurationValid,
-            false,
-            Reason::Rejected,
-            format!("{pod} refuses it: {why}"),
-        ),
+    match rejected_by_a_pod(facts.gathered) {
+        Some(message) => Judgement::new(ConfigurationValid, false, Reason::Rejected, message),
         None => Judgement::new(
             ConfigurationValid,
             true,
@@ -76,6 +72,32 @@ fn cannot_mount(missing: &Unmounted, outcome: &Outcome) -> String {
         Some(key) => format!("{object}{named} has no {key}, {so}: add it"),
         None => format!("{object}{named} does not exist, {so}: create it"),
     }
+}
+
+/// What a pod refuses, and in its own words why.
+fn rejected_by_a_pod(gathered: &Gathered) -> Option<String> {
+    if let Some((pod, why)) = refused(gathered) {
+        return Some(format!("{pod} refuses it: {why}"));
+    }
+    if let Some((pod, why)) = certificate_refused(gathered) {
+        return Some(format!(
+            "{pod} refuses the newest certificate of the Secret that spec.tls.secretName names: {why}"
+        ));
+    }
+    gathered.pods.iter().find_map(|pod| {
+        let last = workload::last_words(gathered, pod)?;
+        let why = last.misused.then_some(last.words)?;
+        Some(format!("{} cannot start with it: {why}", pod.name_any()))
+    })
+}
+
+/// The first pod that serves on with an older certificate, and why.
+pub(in crate::reconcile) fn certificate_refused(gathered: &Gathered) -> Option<(&String, &String)> {
+    let told = gathered
+        .answers
+        .iter()
+        .filter_map(|(pod, answer)| Some((pod, &answer.tls.as_ref()?.error)));
+    told.into_iter().find(|(_, error)| !error.is_empty())
 }
 
 /// The first pod that refuses its configuration file, and why.

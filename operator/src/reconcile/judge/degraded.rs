@@ -1,6 +1,6 @@
 //! Degraded: what is less than was asked for.
 
-use super::{Facts, Judgement, refused, with};
+use super::{Facts, Judgement, certificate_refused, refused, with};
 use crate::{
     api::status::{ConditionType, Reason},
     reconcile::{report::two_digits, workload::Workload},
@@ -24,6 +24,14 @@ pub(super) fn degraded(facts: &Facts) -> Judgement {
             true,
             Reason::Rejected,
             format!("{pod} keeps its last good configuration: {why}"),
+        );
+    }
+    if let Some((pod, why)) = certificate_refused(facts.gathered) {
+        return Judgement::new(
+            Degraded,
+            true,
+            Reason::Rejected,
+            format!("{pod} keeps its last good certificate, which ends on its day: {why}"),
         );
     }
     if let Some(kept) = facts.rejected().filter(|kept| !kept.is_nothing) {
