@@ -11,6 +11,10 @@ use super::{
 use heed::{RoTxn, RwTxn};
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
+/// Bytes of text that one transaction adds to the view and takes out of it. Every nine bytes may be a tag, which is a key of an
+/// index: a hundred thousand of them keep others waiting for half a second, and LMDB has room for as many changed pages.
+pub(super) const GROUP_BYTES: usize = 1 << 20;
+
 /// Entries by number: those of the log, and those of the group that is being written.
 pub(super) struct Frames<'a> {
     /// The log.
@@ -138,26 +142,46 @@ pub(super) struct Applying<'a, 't> {
     pub tally: &'a mut Tally,
 }
 
-/// Applies entries of the log in one transaction. Numbers without an entry are passed over.
+/// Applies entries of the log in one transaction, as many of them as it bears. Numbers without an entry are passed over.
+/// Says up to which number.
 pub(super) fn replay(
     view: &View,
     frames: &Frames<'_>,
     numbers: RangeInclusive<u64>,
-) -> heed::Result<()> {
+) -> heed::Result<u64> {
     let mut txn = view.write()?;
     let mut tally = Tally::default();
-    let upto = *numbers.end();
+    let (first, mut upto, mut bytes) = (*numbers.start(), *numbers.end(), 0);
     let mut applying = Applying {
         view,
         txn: &mut txn,
         tally: &mut tally,
     };
-    for entry in numbers.filter_map(|number| frames.get(number)) {
+    for number in numbers {
+        let Some(entry) = frames.get(number) else {
+            continue;
+        };
+        bytes += weight(&entry, frames);
+        if number > first && bytes > GROUP_BYTES {
+            upto = number - 1;
+            break;
+        }
         applying.apply(&entry, frames)?;
     }
     tally.reached(upto);
     tally.write(view, &mut txn)?;
-    txn.commit()
+    txn.commit()?;
+    Ok(upto)
+}
+
+/// Bytes of text that an entry brings into the view and takes out of it.
+fn weight(entry: &Entry<'_>, frames: &Frames<'_>) -> usize {
+    let removed = entry.effects().filter_map(|effect| match effect {
+        Effect::Remove(number, _) => frames.get(number),
+        _ => None,
+    });
+    let texts = removed.chain([*entry]).map(|entry| entry.text().len());
+    texts.sum()
 }
 
 /// Why an entry is removed, and when the removal was written.

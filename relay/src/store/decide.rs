@@ -23,13 +23,28 @@ pub(super) const REMOVALS: usize = 4096;
 pub(super) enum Decision {
     /// Not stored.
     Refused(Outcome),
+    /// It removes more than the group has room for: these removals come first, then it is decided anew.
+    Part(Taken),
     /// Stored, with these effects; `before` are the effects of removal entries that come first in the group.
     Accepted {
         before: Vec<Vec<u8>>,
         effects: Vec<u8>,
         /// Does it take something out of the view?
         removes: bool,
+        /// Bytes of text that it takes out.
+        bytes: usize,
     },
+}
+
+/// Effects, and what they weigh.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// Removals, and what goes with them.
+    pub effects: Vec<Effect>,
+    /// How many of them are removals.
+    pub removed: u64,
+    /// Bytes of text that they take out of the view.
+    pub bytes: usize,
 }
 
 /// What the rules look at.
@@ -42,45 +57,95 @@ pub(super) struct Look<'a> {
     pub frames: &'a Frames<'a>,
 }
 
-/// Decides about one event.
-pub(super) fn decide(look: &Look<'_>, event: &Verified, vanish: bool) -> heed::Result<Decision> {
+/// What a request takes out of the view, as far as there is room for it in one group.
+pub(super) struct Taking {
+    /// So far.
+    pub taken: Taken,
+    room: usize,
+    is_cut: bool,
+}
+
+impl Taking {
+    /// Room for so many bytes of text, and for one event in any case.
+    pub fn new(room: usize) -> Self {
+        Self {
+            taken: Taken::default(),
+            room,
+            is_cut: false,
+        }
+    }
+
+    /// Removes an entry. Was there room for it?
+    pub fn remove(&mut self, entry: &Entry<'_>, reason: Reason) -> bool {
+        let bytes = self.taken.bytes + entry.text().len();
+        if self.taken.removed > 0 && bytes > self.room {
+            self.is_cut = true;
+            return false;
+        }
+        self.taken.bytes = bytes;
+        self.taken.removed += 1;
+        self.add(Effect::Remove(entry.number(), reason));
+        true
+    }
+
+    /// Something that takes no room.
+    pub fn add(&mut self, effect: Effect) {
+        self.taken.effects.push(effect);
+    }
+}
+
+/// Decides about one event. `room`: bytes of text that it may remove at once.
+pub(super) fn decide(
+    look: &Look<'_>,
+    event: &Verified,
+    vanish: bool,
+    room: usize,
+) -> heed::Result<Decision> {
     if look.stored(event.id().as_bytes())?.is_some() {
         return Ok(Decision::Refused(Outcome::Duplicate));
     }
     if let Some(refused) = look.forbidden(event)? {
         return Ok(Decision::Refused(refused));
     }
-    let mut effects = Vec::new();
+    let mut taking = Taking::new(room);
     if let Some(address) = keys::address_of(event) {
         match look.replace(event, &address)? {
             Replacement::Refused(outcome) => return Ok(Decision::Refused(outcome)),
-            Replacement::Of(old) => effects.push(Effect::Remove(old, Reason::Replaced)),
+            Replacement::Of(old) => {
+                taking.remove(&old, Reason::Replaced);
+            }
             Replacement::None => {}
         }
     }
     if event.kind() == DELETION {
-        look.delete(event, &mut effects)?;
+        look.delete(event, &mut taking)?;
     } else if event.kind() == VANISH && vanish {
-        look.vanish(event, &mut effects)?;
+        look.vanish(event, &mut taking)?;
     }
-    Ok(accepted(&effects))
+    Ok(taking.decision())
 }
 
-fn accepted(effects: &[Effect]) -> Decision {
-    let mut before: Vec<Vec<u8>> = effects.chunks(REMOVALS).map(effect::write).collect();
-    let effects_of_event = before.pop().unwrap_or_default();
-    Decision::Accepted {
-        before,
-        removes: effects
-            .iter()
-            .any(|effect| matches!(effect, Effect::Remove(..))),
-        effects: effects_of_event,
+impl Taking {
+    fn decision(mut self) -> Decision {
+        let effects = &mut self.taken.effects;
+        if self.is_cut {
+            effects.retain(|effect| matches!(effect, Effect::Remove(..)));
+            return Decision::Part(self.taken);
+        }
+        let mut before: Vec<Vec<u8>> = effects.chunks(REMOVALS).map(effect::write).collect();
+        let effects = before.pop().unwrap_or_default();
+        Decision::Accepted {
+            before,
+            effects,
+            removes: self.taken.removed > 0,
+            bytes: self.taken.bytes,
+        }
     }
 }
 
-enum Replacement {
+enum Replacement<'a> {
     None,
-    Of(u64),
+    Of(Entry<'a>),
     Refused(Outcome),
 }
 
@@ -135,7 +200,7 @@ impl<'a> Look<'a> {
         Ok(tombs)
     }
 
-    fn replace(&self, event: &Verified, address: &[u8; 16]) -> heed::Result<Replacement> {
+    fn replace(&self, event: &Verified, address: &[u8; 16]) -> heed::Result<Replacement<'a>> {
         let upto = self.view.number(self.txn, Index::AddressTombs, address)?;
         if upto.is_some_and(|upto| upto >= event.created_at()) {
             return Ok(Replacement::Refused(Outcome::Deleted));
@@ -148,7 +213,7 @@ impl<'a> Look<'a> {
         Ok(if loses {
             Replacement::Refused(Outcome::Superseded)
         } else {
-            Replacement::Of(stored.number())
+            Replacement::Of(stored)
         })
     }
 
@@ -157,49 +222,45 @@ impl<'a> Look<'a> {
         Ok(number.and_then(|number| self.frames.get(number)))
     }
 
-    fn delete(&self, event: &Verified, effects: &mut Vec<Effect>) -> heed::Result<()> {
+    fn delete(&self, event: &Verified, taking: &mut Taking) -> heed::Result<()> {
         let signer = event.pubkey();
         let signer = signer.as_bytes();
         let mut seen = BTreeSet::new();
         for (letter, value) in event.index_tags() {
+            if taking.is_cut {
+                break;
+            }
             if !seen.insert((letter, value)) {
                 continue;
             }
             match letter {
                 b'e' => {
                     if let Some(id) = EventId::from_hex(value) {
-                        self.delete_id(id.as_bytes(), signer, effects)?;
+                        self.delete_id(id.as_bytes(), signer, taking)?;
                     }
                 }
-                b'a' => self.delete_address(value, event, effects)?,
+                b'a' => self.delete_address(value, event, taking)?,
                 _ => {}
             }
         }
         Ok(())
     }
 
-    fn delete_id(
-        &self,
-        id: &[u8; 32],
-        signer: &[u8; 32],
-        effects: &mut Vec<Effect>,
-    ) -> heed::Result<()> {
+    fn delete_id(&self, id: &[u8; 32], signer: &[u8; 32], taking: &mut Taking) -> heed::Result<()> {
+        let tombstone = Effect::Tombstone {
+            id: *id,
+            by: *signer,
+        };
         let Some(stored) = self.stored(id)? else {
-            effects.push(Effect::Tombstone {
-                id: *id,
-                by: *signer,
-            });
+            taking.add(tombstone);
             return Ok(());
         };
         let lasting = stored.kind() == DELETION || stored.kind() == VANISH;
         let is_wrap = GIFT_WRAPS.contains(&stored.kind());
         let is_authors = stored.pubkey() == signer && !lasting;
         if is_authors || (is_wrap && stored.is_tagged(b'p', signer)) {
-            effects.push(Effect::Tombstone {
-                id: *id,
-                by: *signer,
-            });
-            effects.push(Effect::Remove(stored.number(), Reason::Deleted));
+            taking.add(tombstone);
+            taking.remove(&stored, Reason::Deleted);
         }
         Ok(())
     }
@@ -208,7 +269,7 @@ impl<'a> Look<'a> {
         &self,
         value: &str,
         event: &Verified,
-        effects: &mut Vec<Effect>,
+        taking: &mut Taking,
     ) -> heed::Result<()> {
         let Some(named) = Address::read(value).filter(|named| named.pubkey == event.pubkey())
         else {
@@ -221,49 +282,47 @@ impl<'a> Look<'a> {
             return Ok(());
         }
         let address = keys::address(named.kind, named.pubkey.as_bytes(), &named.d);
-        effects.push(Effect::AddressTombstone {
+        taking.add(Effect::AddressTombstone {
             address,
             upto: event.created_at(),
         });
         let stored = self.at_address(&address)?;
         if let Some(old) = stored.filter(|old| old.created_at() <= event.created_at()) {
-            effects.push(Effect::Remove(old.number(), Reason::Deleted));
+            taking.remove(&old, Reason::Deleted);
         }
         Ok(())
     }
 
-    fn vanish(&self, event: &Verified, effects: &mut Vec<Effect>) -> heed::Result<()> {
+    fn vanish(&self, event: &Verified, taking: &mut Taking) -> heed::Result<()> {
         let (pubkey, upto) = (event.pubkey(), event.created_at());
         let pubkey = pubkey.as_bytes();
         let mut gone = BTreeSet::new();
+        let mut go = |entry: &Entry<'_>| {
+            !gone.insert(entry.number()) || taking.remove(entry, Reason::Vanished)
+        };
         let author = SmallKey::of(&[&view::author_prefix(pubkey)]);
         self.each(Index::Author, &author, upto, |entry| {
-            if entry.pubkey() == pubkey {
-                gone.insert(entry.number());
-            }
+            entry.pubkey() != pubkey || go(entry)
         })?;
         let tag = keys::hex_tag(b'p', pubkey);
         let tag = SmallKey::of(&[&keys::wrap_prefix(&tag)]);
         self.each(Index::Tag, &tag, u64::MAX, |entry| {
-            if entry.is_tagged(b'p', pubkey) {
-                gone.insert(entry.number());
-            }
+            !entry.is_tagged(b'p', pubkey) || go(entry)
         })?;
-        let gone = gone.into_iter();
-        effects.extend(gone.map(|number| Effect::Remove(number, Reason::Vanished)));
-        effects.push(Effect::Vanish {
+        taking.add(Effect::Vanish {
             pubkey: *pubkey,
             upto,
         });
         Ok(())
     }
 
+    /// Each entry under a prefix, until `f` has enough.
     fn each(
         &self,
         index: Index,
         prefix: &SmallKey,
         upto: u64,
-        mut f: impl FnMut(&Entry<'_>),
+        mut f: impl FnMut(&Entry<'_>) -> bool,
     ) -> heed::Result<()> {
         let start = prefix.at(Rank::from_time(upto));
         let range = (Bound::Included(start.get()), Bound::Unbounded);
@@ -273,8 +332,9 @@ impl<'a> Look<'a> {
                 break;
             }
             let number = Rank::read(key).map(|rank| rank.number);
-            if let Some(entry) = number.and_then(|number| self.frames.get(number)) {
-                f(&entry);
+            let entry = number.and_then(|number| self.frames.get(number));
+            if entry.is_some_and(|entry| !f(&entry)) {
+                break;
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 
 use super::{
     apply::{Applying, Frames, Tally},
-    decide::{self, Decision, Look},
+    decide::{self, Decision, Look, Taken, Taking},
     effect::{self, Effect, Reason},
     entry::{self, Stamp},
     log::Group,
@@ -18,19 +18,45 @@ use heed::RwTxn;
 use std::sync::Arc;
 
 /// One thing to write.
-pub(super) enum Job {
+pub(super) struct Job {
+    /// What.
+    pub task: Task,
+    /// How far the groups before came with it.
+    pub progress: Progress,
+}
+
+/// What is to be written.
+pub(super) enum Task {
     /// An event.
     Event(Ticket),
     /// Removals.
     Remove(Removing),
 }
 
+/// How much of a job is done that takes several groups.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    /// Names that were seen to.
+    names: usize,
+    /// Entries that were removed.
+    removed: u64,
+}
+
+impl From<Task> for Job {
+    fn from(task: Task) -> Self {
+        Self {
+            task,
+            progress: Progress::default(),
+        }
+    }
+}
+
 impl Job {
     /// Bytes of its text.
     pub fn bytes(&self) -> usize {
-        match self {
-            Self::Event(ticket) => ticket.event.text().len(),
-            Self::Remove(_) => 0,
+        match &self.task {
+            Task::Event(ticket) => ticket.event.text().len(),
+            Task::Remove(_) => 0,
         }
     }
 }
@@ -47,6 +73,8 @@ pub(super) enum Done {
     Event(Outcome),
     /// How many were removed.
     Removed(u64),
+    /// It takes another group, which goes on from here.
+    Part(Progress),
 }
 
 /// Why a group could not be written as it is.
@@ -55,6 +83,8 @@ pub(super) enum Stop {
     View,
     /// The segment is full.
     Segment { bytes: usize },
+    /// One transaction cannot change so much.
+    TooMuch,
     /// Nothing was written; the group fails.
     Abort(&'static str, String),
     /// The log or the view is in an unknown state.
@@ -65,6 +95,8 @@ impl From<heed::Error> for Stop {
     fn from(error: heed::Error) -> Self {
         if view::is_full(&error) {
             Self::View
+        } else if view::is_too_much(&error) {
+            Self::TooMuch
         } else {
             Self::Abort("the view could not be written", error.to_string())
         }
@@ -89,16 +121,53 @@ pub(super) struct Forming<'a> {
     pub stored: Vec<(Committed, Verified)>,
     /// Unix seconds.
     pub now: u64,
+    /// Bytes of text that it may still add or remove.
+    pub room: usize,
+}
+
+/// Takes out what one of the names means. Was there room for it?
+fn doom(
+    look: &Look<'_>,
+    removing: &Removing,
+    name: usize,
+    taking: &mut Taking,
+) -> heed::Result<bool> {
+    match &removing.what {
+        Doomed::Ids(ids) => {
+            let id = ids[name].as_bytes();
+            if let Some(entry) = look.stored(id)?
+                && !taking.remove(&entry, removing.reason)
+            {
+                return Ok(false);
+            }
+            if removing.reason == Reason::Ordered {
+                let (id, by) = (*id, view::ORDERED);
+                taking.add(Effect::Tombstone { id, by });
+            }
+            Ok(true)
+        }
+        Doomed::Numbers(numbers) => match look.frames.get(numbers[name]) {
+            Some(entry) if look.view.stands(look.txn, &entry)? => {
+                Ok(taking.remove(&entry, removing.reason))
+            }
+            _ => Ok(true),
+        },
+    }
 }
 
 impl Forming<'_> {
-    /// Decides about one job and applies what it brings.
+    /// Decides about one job and applies what it brings, or as much of it as there is room for.
     pub fn job(&mut self, job: &Job, purpose: Purpose) -> Result<Done, Stop> {
         let welcome = purpose == Purpose::Ordinary;
-        match job {
-            Job::Event(ticket) => self.event(ticket, welcome).map(Done::Event),
-            Job::Remove(removing) => self.remove(removing).map(Done::Removed),
+        match &job.task {
+            Task::Event(ticket) => self.event(ticket, job.progress, welcome),
+            Task::Remove(removing) => self.remove(removing, job.progress),
         }
+    }
+
+    /// Takes room for what was added and removed.
+    fn spend(&mut self, bytes: usize) {
+        self.room = self.room.saturating_sub(bytes);
     }
 
     fn frames(&self) -> Frames<'_> {
@@ -109,71 +178,73 @@ impl Forming<'_> {
         }
     }
 
-    fn event(&mut self, ticket: &Ticket, welcome: bool) -> Result<Outcome, Stop> {
+    fn event(&mut self, ticket: &Ticket, progress: Progress, welcome: bool) -> Result<Done, Stop> {
+        let room = self.room.saturating_sub(ticket.event.text().len());
         let frames = self.frames();
         let look = Look {
             view: &self.shared.view,
             txn: &self.txn,
             frames: &frames,
         };
-        let (before, effects) = match decide::decide(&look, &ticket.event, ticket.vanish)? {
-            Decision::Refused(outcome) => return Ok(outcome),
-            Decision::Accepted { removes, .. } if !(welcome || (removes && frees(ticket))) => {
-                return Ok(Outcome::Failed(Failure::Full));
+        let decision = decide::decide(&look, &ticket.event, ticket.vanish, room)?;
+        let frees = |removes| frees(ticket) && (removes || progress.removed > 0);
+        let (before, effects, bytes) = match decision {
+            Decision::Refused(outcome) => return Ok(Done::Event(outcome)),
+            Decision::Part(_) if self.group.count() > 0 => return Ok(Done::Part(progress)),
+            Decision::Part(taken) => return self.part(&taken, progress).map(Done::Part),
+            Decision::Accepted { removes, .. } if !(welcome || frees(removes)) => {
+                return Ok(Done::Event(Outcome::Failed(Failure::Full)));
             }
             Decision::Accepted {
-                before, effects, ..
-            } => (before, effects),
+                before,
+                effects,
+                bytes,
+                ..
+            } => (before, effects, bytes),
         };
+        self.spend(ticket.event.text().len() + bytes);
         for effects in before {
             self.add(|out, stamp| entry::write_removal(out, stamp, &effects))?;
         }
         let number =
             self.add(|out, stamp| entry::write_event(out, stamp, &ticket.event, &effects))?;
         self.stored.push((Committed(number), ticket.event.clone()));
-        Ok(Outcome::Stored(Committed(number)))
+        Ok(Done::Event(Outcome::Stored(Committed(number))))
     }
 
-    fn remove(&mut self, removing: &Removing) -> Result<u64, Stop> {
-        let mut effects = Vec::new();
-        let mut count = 0;
+    /// Some of what a job removes, in entries of its own. A request itself, with its tombstones, comes with the last of it.
+    fn part(&mut self, taken: &Taken, progress: Progress) -> Result<Progress, Stop> {
+        self.spend(taken.bytes);
+        for chunk in taken.effects.chunks(decide::REMOVALS) {
+            let effects = effect::write(chunk);
+            self.add(|out, stamp| entry::write_removal(out, stamp, &effects))?;
+        }
+        Ok(Progress {
+            removed: progress.removed + taken.removed,
+            ..progress
+        })
+    }
+
+    fn remove(&mut self, removing: &Removing, progress: Progress) -> Result<Done, Stop> {
+        let mut taking = Taking::new(self.room);
         let frames = self.frames();
         let look = Look {
             view: &self.shared.view,
             txn: &self.txn,
             frames: &frames,
         };
-        let mut doom = |entry: entry::Entry<'_>| {
-            effects.push(Effect::Remove(entry.number(), removing.reason));
-            count += 1;
-        };
-        match &removing.what {
-            Doomed::Ids(ids) => {
-                for id in ids {
-                    look.stored(id.as_bytes())?.into_iter().for_each(&mut doom);
-                }
-                if removing.reason == Reason::Ordered {
-                    effects.extend(ids.iter().map(|id| Effect::Tombstone {
-                        id: *id.as_bytes(),
-                        by: view::ORDERED,
-                    }));
-                }
-            }
-            Doomed::Numbers(numbers) => {
-                for number in numbers {
-                    if let Some(entry) = frames.get(*number)
-                        && self.shared.view.stands(&self.txn, &entry)?
-                    {
-                        doom(entry);
-                    }
-                }
-            }
+        let all = removing.what.len();
+        let most = all.min(progress.names + decide::REMOVALS);
+        let mut names = progress.names;
+        while names < most && doom(&look, removing, names, &mut taking)? {
+            names += 1;
         }
-        for chunk in effects.chunks(decide::REMOVALS) {
-            let effects = effect::write(chunk);
-            self.add(|out, stamp| entry::write_removal(out, stamp, &effects))?;
-        }
-        Ok(count)
+        let progress = self.part(&taking.taken, Progress { names, ..progress })?;
+        Ok(if names < all {
+            Done::Part(progress)
+        } else {
+            Done::Removed(progress.removed)
+        })
     }
 
     /// Adds an entry to the group and applies it.

@@ -1,6 +1,6 @@
 //! How a store is opened, and what a start says while it works.
 
-use super::files::Faults;
+use super::{apply::GROUP_BYTES, files::Faults};
 use crate::clock::{Clock, SystemClock};
 use std::{
     path::PathBuf,
@@ -24,6 +24,9 @@ pub struct Options {
     pub erase_within: Duration,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
+    /// Bytes of text that one group adds to the view and takes out of it, about a hundred keys a kilobyte at most. What takes more is
+    /// done in several groups, and others' events come between.
+    pub group_bytes: usize,
     /// Told what the start is doing.
     pub progress: Arc<Progress>,
     /// Told how long each group took, from its first event to its commit, on the writer thread; must not block.
@@ -41,6 +44,7 @@ impl Options {
             size: None,
             erase_within: Duration::from_secs(24 * 60 * 60),
             clock: Arc::new(SystemClock),
+            group_bytes: GROUP_BYTES,
             progress: Arc::default(),
             on_commit: OnCommit::default(),
             faults: Faults::default(),

@@ -191,7 +191,7 @@ impl Starting<'_> {
         while applied < last {
             let upto = last.min(applied + REPLAY);
             match apply::replay(view, &frames, applied + 1..=upto) {
-                Ok(()) => applied = upto,
+                Ok(upto) => applied = upto,
                 Err(error) if view::is_full(&error) => self.grow(view, found)?,
                 Err(other) => return Err(error(other)),
             }

@@ -58,6 +58,16 @@ pub(super) enum Doomed {
     Numbers(Vec<u64>),
 }
 
+impl Doomed {
+    /// How many names.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Ids(ids) => ids.len(),
+            Self::Numbers(numbers) => numbers.len(),
+        }
+    }
+}
+
 /// A segment's new file.
 pub(super) struct Swap {
     /// The new one.
@@ -192,6 +202,8 @@ pub(super) struct Shared {
     pub store_id: String,
     pub start: &'static str,
     pub on_commit: OnCommit,
+    /// Bytes of text that one group adds and removes.
+    pub group_bytes: usize,
     pub _lock: Lock,
 }
 
@@ -230,6 +242,7 @@ impl Shared {
             store_id: found.store_id,
             start: found.start,
             on_commit: options.on_commit.clone(),
+            group_bytes: options.group_bytes,
             _lock: found.lock,
         }
     }

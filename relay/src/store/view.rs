@@ -211,6 +211,11 @@ pub(super) fn is_full(error: &heed::Error) -> bool {
     matches!(error, heed::Error::Mdb(MdbError::MapFull))
 }
 
+/// Is this the error that a smaller transaction mends?
+pub(super) fn is_too_much(error: &heed::Error) -> bool {
+    matches!(error, heed::Error::Mdb(MdbError::TxnFull))
+}
+
 impl View {
     /// Opens or makes the view in `dir`, with at least `size` bytes, all of them allocated.
     pub fn open(dir: &Path, size: usize) -> heed::Result<Self> {

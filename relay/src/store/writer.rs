@@ -5,7 +5,7 @@
 
 use super::{
     apply::{self, Dead, Frames, Tally, dead_of},
-    forming::{Done, Forming, Job, Stop},
+    forming::{Done, Forming, Job, Stop, Task},
     log::{Group, Log},
     shared::{Command, Removing, Replies, Shared, Swap},
     space::Purpose,
@@ -22,11 +22,10 @@ use std::{
 
 /// Most jobs in one group.
 const GROUP_JOBS: usize = 1024;
-/// Most bytes of text in one group.
-const GROUP_BYTES: usize = 8 << 20;
 
 /// A group that was written.
 struct Written {
+    /// What became of the first jobs; the others wait for the next group.
     done: Vec<Done>,
     stored: Vec<(Committed, Verified)>,
     upto: u64,
@@ -38,6 +37,9 @@ pub(super) struct Writer {
     pub(super) log: Log,
     is_dirty: bool,
     jobs: VecDeque<Job>,
+    /// Begun, or too large for what was left of a group: each takes groups of its own, in turns with the others.
+    long: VecDeque<Job>,
+    was_long: bool,
 }
 
 /// Says that the writer is gone, however it went.
@@ -74,6 +76,8 @@ impl Writer {
             log,
             is_dirty,
             jobs: VecDeque::new(),
+            long: VecDeque::new(),
+            was_long: false,
         }
     }
 
@@ -81,13 +85,16 @@ impl Writer {
     pub fn run(mut self) {
         let obituary = Obituary(Arc::clone(&self.shared));
         let mut closing = false;
-        while !closing || !self.jobs.is_empty() {
-            for command in self.shared.queue.take(self.jobs.is_empty() && !closing) {
+        while !closing || !self.is_idle() {
+            for command in self.shared.queue.take(self.is_idle() && !closing) {
                 match command {
                     Command::Events(tickets) => {
-                        self.jobs.extend(tickets.into_iter().map(Job::Event));
+                        let tasks = tickets.into_iter().map(Task::Event);
+                        self.jobs.extend(tasks.map(Job::from));
                     }
-                    Command::Remove(removing) => self.jobs.push_back(Job::Remove(removing)),
+                    Command::Remove(removing) => {
+                        self.jobs.push_back(Task::Remove(removing).into());
+                    }
                     Command::Roll(reply) => {
                         self.drain();
                         // A caller that stopped waiting needs no answer.
@@ -103,8 +110,12 @@ impl Writer {
         drop(obituary);
     }
 
+    fn is_idle(&self) -> bool {
+        self.jobs.is_empty() && self.long.is_empty()
+    }
+
     fn drain(&mut self) {
-        while !self.jobs.is_empty() {
+        while !self.is_idle() {
             self.group();
         }
     }
@@ -123,14 +134,7 @@ impl Writer {
 
     /// Takes jobs up to the bounds of a group and carries them out.
     fn group(&mut self) {
-        let (mut jobs, mut bytes) = (Vec::new(), 0);
-        while jobs.len() < GROUP_JOBS && bytes < GROUP_BYTES {
-            let Some(job) = self.jobs.pop_front() else {
-                break;
-            };
-            bytes += job.bytes();
-            jobs.push(job);
-        }
+        let mut jobs = self.next();
         if jobs.is_empty() {
             return;
         }
@@ -139,18 +143,53 @@ impl Writer {
         if written.upto > 0 {
             self.shared.on_commit.took(began.elapsed());
         }
+        for job in jobs.drain(written.done.len()..).rev() {
+            self.jobs.push_front(job);
+        }
         let mut replies = Replies::default();
-        for (job, done) in jobs.iter().zip(&written.done) {
-            match (job, done) {
-                (Job::Event(ticket), Done::Event(outcome)) => replies.add(ticket, *outcome),
-                (Job::Remove(removing), done) => answer(removing, *done),
-                (Job::Event(ticket), Done::Removed(_)) => {
+        for (mut job, done) in jobs.into_iter().zip(&written.done) {
+            match (&job.task, done) {
+                (_, Done::Part(progress)) => {
+                    job.progress = *progress;
+                    self.long.push_back(job);
+                }
+                (Task::Event(ticket), Done::Event(outcome)) => replies.add(ticket, *outcome),
+                (Task::Remove(removing), done) => answer(removing, *done),
+                (Task::Event(ticket), Done::Removed(_)) => {
                     replies.add(ticket, Outcome::Failed(Failure::Broken));
                 }
             }
         }
         replies.send();
         self.announce(&written);
+    }
+
+    /// The jobs of the next group: those that wait, or in turns with them one that takes several groups.
+    fn next(&mut self) -> Vec<Job> {
+        self.was_long = !self.long.is_empty() && (self.jobs.is_empty() || !self.was_long);
+        if self.was_long {
+            return self.long.pop_front().into_iter().collect();
+        }
+        let (mut jobs, mut bytes) = (Vec::new(), 0);
+        while jobs.len() < GROUP_JOBS && (jobs.is_empty() || bytes < self.room()) {
+            let Some(job) = self.jobs.pop_front() else {
+                break;
+            };
+            bytes += job.bytes();
+            jobs.push(job);
+        }
+        jobs
+    }
+
+    /// Bytes of text that the next group adds and removes. While something long goes on the others add less than it removes, so
+    /// that nobody can keep a key from vanishing by writing to it.
+    fn room(&self) -> usize {
+        let whole = self.shared.group_bytes;
+        if self.was_long || self.long.is_empty() {
+            whole
+        } else {
+            whole / 2
+        }
     }
 
     fn announce(&self, written: &Written) {
@@ -173,12 +212,16 @@ impl Writer {
             tracing::warn!(%error, "the store could not be marked as being written");
             return failed(jobs, failure_of(&error));
         }
-        let mut purpose = self.purpose();
+        let (mut purpose, mut room) = (self.purpose(), self.room());
         loop {
-            let stop = match self.attempt(jobs, purpose) {
+            let stop = match self.attempt(jobs, purpose, room) {
                 Ok(written) => {
                     self.shared.space.set_full(purpose == Purpose::Removal);
                     return written;
+                }
+                Err(Stop::TooMuch) if room > 0 => {
+                    room /= 2;
+                    continue;
                 }
                 Err(stop) => stop,
             };
@@ -202,6 +245,10 @@ impl Writer {
         match stop {
             Stop::View => self.grow_view(purpose),
             Stop::Segment { bytes } => self.new_segment(bytes, purpose),
+            Stop::TooMuch => {
+                self.shared.fail("one event is too much for a transaction");
+                false
+            }
             Stop::Abort(why, error) => {
                 tracing::error!(why, error, "a group of writes was given up");
                 self.demand_rebuild();
@@ -238,7 +285,7 @@ impl Writer {
     }
 
     /// One try at a group: nothing is written unless it succeeds, or is broken.
-    fn attempt(&mut self, jobs: &[Job], purpose: Purpose) -> Result<Written, Stop> {
+    fn attempt(&mut self, jobs: &[Job], purpose: Purpose, room: usize) -> Result<Written, Stop> {
         let shared = Arc::clone(&self.shared);
         let segments = shared.segments.load();
         let mut forming = Forming {
@@ -250,10 +297,14 @@ impl Writer {
             tally: Tally::default(),
             stored: Vec::new(),
             now: shared.clock.now(),
+            room,
         };
         let mut done = Vec::with_capacity(jobs.len());
         for job in jobs {
             done.push(forming.job(job, purpose)?);
+            if forming.room == 0 || matches!(done.last(), Some(Done::Part(_))) {
+                break;
+            }
         }
         let Forming {
             mut txn,
@@ -293,7 +344,7 @@ impl Writer {
 
     /// LMDB's commit itself needs pages and may find none, after the log has the group: then there is room to be made and
     /// the group applied again out of the log, as a start would do it.
-    fn commit_again(&self, numbers: RangeInclusive<u64>) -> Result<(), Stop> {
+    fn commit_again(&self, mut numbers: RangeInclusive<u64>) -> Result<(), Stop> {
         let segments = self.shared.segments.load();
         let frames = Frames {
             segments: &segments,
@@ -306,7 +357,8 @@ impl Writer {
                 return Err(Stop::Broken(why, format!("numbers {numbers:?}")));
             }
             match apply::replay(&self.shared.view, &frames, numbers.clone()) {
-                Ok(()) => return Ok(()),
+                Ok(upto) if upto == *numbers.end() => return Ok(()),
+                Ok(upto) => numbers = upto + 1..=*numbers.end(),
                 Err(error) if view::is_full(&error) => {}
                 Err(error) => {
                     return Err(Stop::Broken(
@@ -352,7 +404,7 @@ fn subtract(shared: &Shared, first: u64, freed: Dead) -> heed::Result<()> {
 fn answer(removing: &Removing, done: Done) {
     let count = match done {
         Done::Removed(count) => Some(count),
-        Done::Event(_) => None,
+        Done::Event(_) | Done::Part(_) => None,
     };
     if let Some(reply) = &removing.reply {
         // A caller that stopped waiting needs no answer.

@@ -8,6 +8,7 @@ mod erasure;
 mod faults;
 mod full_volume;
 mod model;
+mod parts;
 mod proof;
 mod quarantine;
 mod rules;
