@@ -122,7 +122,7 @@ fn a_key_vanishes_in_parts_though_others_go_on_writing_to_it() {
     let notes = notes(&[]);
     submit_all(&store, &notes);
     let key = key(1);
-    let text = |n| format!("{n} {}", "z".repeat(700));
+    let text = |n: u64| format!("{n} {}", "z".repeat(700));
     let wrap = |n| event(50, NOW + n % 50, 1059, &[&["p", &key]], &text(n));
     let old: Vec<_> = (0..20).map(wrap).collect();
     submit_all(&store, &old);
