@@ -3,13 +3,14 @@
 
 use super::{
     apply::{Applying, Frames, Tally},
-    decide::{self, Decision, Look, Taken, Taking},
+    decide::{self, Decision, Look},
     effect::{self, Effect, Reason},
     entry::{self, Stamp},
     log::Group,
     segment::Segment,
     shared::{Doomed, Removing, Shared},
     space::Purpose,
+    taking::{Taken, Taking},
     ticket::{Committed, Failure, Outcome, Ticket},
     view,
 };

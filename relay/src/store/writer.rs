@@ -10,18 +10,15 @@ use super::{
     shared::{Command, Removing, Replies, Shared, Swap},
     space::Purpose,
     ticket::{Committed, Failure, Outcome},
+    turns::Turns,
     view::{self, Index},
 };
 use crate::wire::Verified;
 use std::{
-    collections::VecDeque,
     ops::RangeInclusive,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::Instant,
 };
-
-/// Most jobs in one group.
-const GROUP_JOBS: usize = 1024;
 
 /// A group that was written.
 struct Written {
@@ -36,10 +33,7 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) log: Log,
     is_dirty: bool,
-    jobs: VecDeque<Job>,
-    /// Begun, or too large for what was left of a group: each takes groups of its own, in turns with the others.
-    long: VecDeque<Job>,
-    was_long: bool,
+    turns: Turns,
 }
 
 /// Says that the writer is gone, however it went.
@@ -75,9 +69,7 @@ impl Writer {
             shared,
             log,
             is_dirty,
-            jobs: VecDeque::new(),
-            long: VecDeque::new(),
-            was_long: false,
+            turns: Turns::default(),
         }
     }
 
@@ -85,16 +77,13 @@ impl Writer {
     pub fn run(mut self) {
         let obituary = Obituary(Arc::clone(&self.shared));
         let mut closing = false;
-        while !closing || !self.is_idle() {
-            for command in self.shared.queue.take(self.is_idle() && !closing) {
+        while !closing || !self.turns.is_idle() {
+            for command in self.shared.queue.take(self.turns.is_idle() && !closing) {
                 match command {
                     Command::Events(tickets) => {
-                        let tasks = tickets.into_iter().map(Task::Event);
-                        self.jobs.extend(tasks.map(Job::from));
+                        self.turns.extend(tickets.into_iter().map(Task::Event));
                     }
-                    Command::Remove(removing) => {
-                        self.jobs.push_back(Task::Remove(removing).into());
-                    }
+                    Command::Remove(removing) => self.turns.extend([Task::Remove(removing)]),
                     Command::Roll(reply) => {
                         self.drain();
                         // A caller that stopped waiting needs no answer.
@@ -110,12 +99,8 @@ impl Writer {
         drop(obituary);
     }
 
-    fn is_idle(&self) -> bool {
-        self.jobs.is_empty() && self.long.is_empty()
-    }
-
     fn drain(&mut self) {
-        while !self.is_idle() {
+        while !self.turns.is_idle() {
             self.group();
         }
     }
@@ -134,7 +119,7 @@ impl Writer {
 
     /// Takes jobs up to the bounds of a group and carries them out.
     fn group(&mut self) {
-        let mut jobs = self.next();
+        let mut jobs = self.turns.next(self.shared.group_bytes);
         if jobs.is_empty() {
             return;
         }
@@ -143,15 +128,13 @@ impl Writer {
         if written.upto > 0 {
             self.shared.on_commit.took(began.elapsed());
         }
-        for job in jobs.drain(written.done.len()..).rev() {
-            self.jobs.push_front(job);
-        }
+        self.turns.put_back(jobs.drain(written.done.len()..));
         let mut replies = Replies::default();
         for (mut job, done) in jobs.into_iter().zip(&written.done) {
             match (&job.task, done) {
                 (_, Done::Part(progress)) => {
                     job.progress = *progress;
-                    self.long.push_back(job);
+                    self.turns.go_on(job);
                 }
                 (Task::Event(ticket), Done::Event(outcome)) => replies.add(ticket, *outcome),
                 (Task::Remove(removing), done) => answer(removing, *done),
@@ -162,34 +145,6 @@ impl Writer {
         }
         replies.send();
         self.announce(&written);
-    }
-
-    /// The jobs of the next group: those that wait, or in turns with them one that takes several groups.
-    fn next(&mut self) -> Vec<Job> {
-        self.was_long = !self.long.is_empty() && (self.jobs.is_empty() || !self.was_long);
-        if self.was_long {
-            return self.long.pop_front().into_iter().collect();
-        }
-        let (mut jobs, mut bytes) = (Vec::new(), 0);
-        while jobs.len() < GROUP_JOBS && (jobs.is_empty() || bytes < self.room()) {
-            let Some(job) = self.jobs.pop_front() else {
-                break;
-            };
-            bytes += job.bytes();
-            jobs.push(job);
-        }
-        jobs
-    }
-
-    /// Bytes of text that the next group adds and removes. While something long goes on the others add less than it removes, so
-    /// that nobody can keep a key from vanishing by writing to it.
-    fn room(&self) -> usize {
-        let whole = self.shared.group_bytes;
-        if self.was_long || self.long.is_empty() {
-            whole
-        } else {
-            whole / 2
-        }
     }
 
     fn announce(&self, written: &Written) {
@@ -212,7 +167,7 @@ impl Writer {
             tracing::warn!(%error, "the store could not be marked as being written");
             return failed(jobs, failure_of(&error));
         }
-        let (mut purpose, mut room) = (self.purpose(), self.room());
+        let (mut purpose, mut room) = (self.purpose(), self.turns.room(self.shared.group_bytes));
         loop {
             let stop = match self.attempt(jobs, purpose, room) {
                 Ok(written) => {

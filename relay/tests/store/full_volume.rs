@@ -109,6 +109,22 @@ fn lives_through_a_full_volume(options: Options) {
     );
 }
 
+#[test]
+fn a_deletion_in_many_groups_is_taken_by_a_full_volume() {
+    let place = Place::new();
+    let mut options = place.options();
+    options.size = Some(24 << 20);
+    options.group_bytes = 64 << 10;
+    let store = Store::open(options).unwrap();
+    let (kept, full) = fill(&store, &"x".repeat(20_000), 0);
+    assert!(full && kept.len() > 100);
+    let ids: Vec<String> = kept.iter().map(|note| note.id().to_string()).collect();
+    let tags: Vec<[&str; 2]> = ids.iter().map(|id| ["e", id.as_str()]).collect();
+    let tags: Vec<&[&str]> = tags.iter().map(|tag| &tag[..]).collect();
+    stored(&store, &event(1, NOW, 5, &tags, ""));
+    assert_eq!(store.status().events, 1);
+}
+
 /// Small events with many tags, whose keys take more room than their text, until the volume is full.
 fn fill_with_keys(store: &Store) -> usize {
     let tags: Vec<String> = (0..30).map(|n| format!("tag{n}")).collect();

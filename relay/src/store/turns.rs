@@ -1,0 +1,69 @@
+//! What waits for the writer, and in which turns: the jobs in the order of their arrival, and between their groups those that
+//! take several groups each.
+
+use super::forming::{Job, Task};
+use std::collections::VecDeque;
+
+/// Most jobs in one group.
+const GROUP_JOBS: usize = 1024;
+
+/// The jobs that wait.
+#[derive(Default)]
+pub(super) struct Turns {
+    jobs: VecDeque<Job>,
+    /// Begun, or too large for what was left of a group.
+    long: VecDeque<Job>,
+    /// Is the group that was taken last one of these?
+    was_long: bool,
+}
+
+impl Turns {
+    /// Nothing waits.
+    pub fn is_idle(&self) -> bool {
+        self.jobs.is_empty() && self.long.is_empty()
+    }
+
+    /// These came.
+    pub fn extend(&mut self, tasks: impl IntoIterator<Item = Task>) {
+        self.jobs.extend(tasks.into_iter().map(Job::from));
+    }
+
+    /// The jobs of the next group, of so many bytes.
+    pub fn next(&mut self, bytes: usize) -> Vec<Job> {
+        self.was_long = !self.long.is_empty() && (self.jobs.is_empty() || !self.was_long);
+        if self.was_long {
+            return self.long.pop_front().into_iter().collect();
+        }
+        let (mut jobs, mut room) = (Vec::new(), self.room(bytes));
+        while jobs.len() < GROUP_JOBS && (jobs.is_empty() || room > 0) {
+            let Some(job) = self.jobs.pop_front() else {
+                break;
+            };
+            room = room.saturating_sub(job.bytes());
+            jobs.push(job);
+        }
+        jobs
+    }
+
+    /// Bytes of text that this group adds and removes. While something long goes on the others add less than it removes, so that
+    /// nobody can keep a key from vanishing by writing to it.
+    pub fn room(&self, bytes: usize) -> usize {
+        if self.was_long || self.long.is_empty() {
+            bytes
+        } else {
+            bytes / 2
+        }
+    }
+
+    /// The group had no room for these, in this order.
+    pub fn put_back(&mut self, jobs: impl DoubleEndedIterator<Item = Job>) {
+        for job in jobs.rev() {
+            self.jobs.push_front(job);
+        }
+    }
+
+    /// This one takes another group.
+    pub fn go_on(&mut self, job: Job) {
+        self.long.push_back(job);
+    }
+}
