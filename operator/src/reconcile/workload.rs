@@ -157,10 +157,8 @@ pub fn last_words(gathered: &Gathered, pod: &Pod) -> Option<LastWords> {
     }
     let mut containers = pod.status.as_ref()?.container_statuses.iter().flatten();
     let relay = containers.find(|container| container.name == names::CONTAINER)?;
-    let states = [&relay.state, &relay.last_state].into_iter().flatten();
-    let ended = states
-        .filter_map(|state| state.terminated.as_ref())
-        .next()?;
+    let mut states = [&relay.state, &relay.last_state].into_iter().flatten();
+    let ended = states.find_map(|state| state.terminated.as_ref())?;
     let log = ended.message.as_deref()?;
     let line = log
         .lines()
