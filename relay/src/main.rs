@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 /// A Nostr relay. `relay serve` without arguments serves ws://127.0.0.1:8080 from ./data.
 #[derive(Debug, Parser)]
-#[command(name = "relay", version, about, propagate_version = true)]
+#[command(name = "relay", version, propagate_version = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

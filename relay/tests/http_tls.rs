@@ -270,6 +270,47 @@ fn a_start_without_a_usable_pair_names_the_file_and_the_remedy() {
 }
 
 #[test]
+fn check_judges_the_certificate_unless_it_is_told_not_to() {
+    let ca = Ca::new("town");
+    let dir = tempfile::tempdir().unwrap();
+    let tls = dir.path().join("tls");
+    let config = dir.path().join("relay.yaml");
+    let yaml = format!(
+        "version: 1\ncold: {{tls: {{directory: {:?}}}}}\n",
+        tls.to_str().unwrap()
+    );
+    fs::write(&config, yaml).unwrap();
+    let check = |flags: &[&str]| {
+        let ended = run(&[&["check", "--config", config.to_str().unwrap()], flags].concat());
+        let said = String::from_utf8_lossy(&ended.stdout).into_owned() + &complaint(&ended);
+        (ended.status.code(), said)
+    };
+    let (code, said) = check(&[]);
+    assert_eq!(code, Some(2), "{said}");
+    for words in [
+        "cold.tls.directory",
+        "tls.crt: No such file",
+        "add --without-certificate",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    let (code, said) = check(&["--without-certificate"]);
+    assert!(
+        code == Some(0) && said.contains("is good") && said.contains("was not looked at"),
+        "{said}"
+    );
+    ca.pair().write(&tls);
+    let (code, said) = check(&[]);
+    assert!(code == Some(0) && said.contains(", certificate "), "{said}");
+    fs::write(tls.join("tls.key"), ca.pair().key).unwrap();
+    let (code, said) = check(&[]);
+    assert!(
+        code == Some(2) && said.contains("the key is not the one of the first certificate"),
+        "{said}"
+    );
+}
+
+#[test]
 fn sessions_are_resumed_but_not_across_certificates() {
     let ca = Ca::new("town");
     let relay = relay(|dir| ca.pair().mount(dir, "one"));

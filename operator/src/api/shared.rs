@@ -46,10 +46,7 @@ pub enum DeletionPolicy {
 pub struct Storage {
     /// Size of each claim. Fixed after creation.
     #[schemars(extend("x-kubernetes-validations" = schema::rules(&[
-        (
-            "isQuantity(self) && quantity(self).compareTo(quantity('256Mi')) >= 0 && quantity(self).compareTo(quantity('1Pi')) <= 0",
-            "storage.size must be a quantity from 256Mi to 1Pi: log segments, index and reserve need 256Mi",
-        ),
+        (&size_rule(), &size_words()),
         (
             "self == oldSelf",
             "storage.size is fixed: volumes do not grow or shrink yet; create another resource and move the events with relay export and relay import",
@@ -66,6 +63,21 @@ pub struct Storage {
         "storage.eraseWithin must be at least 10m: files are rewritten for it",
     )])))]
     pub erase_within: Duration,
+}
+
+/// The relay refuses less in its own file too.
+const SIZE_LEAST: Size = relay_config::Storage::SIZE_LEAST;
+
+fn size_rule() -> String {
+    format!(
+        "isQuantity(self) && quantity(self).compareTo(quantity('{SIZE_LEAST}')) >= 0 && quantity(self).compareTo(quantity('1Pi')) <= 0"
+    )
+}
+
+fn size_words() -> String {
+    format!(
+        "storage.size must be a quantity from {SIZE_LEAST} to 1Pi: log segments, index and reserve need {SIZE_LEAST}"
+    )
 }
 
 impl Default for Storage {

@@ -34,7 +34,12 @@ pub enum WriteBy {
 /// Who may read and write, and which kinds are taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping of keys"
+)]
 pub struct Access {
     /// Who may read; judged by the keys that the session proved.
     pub read: Read,
@@ -65,7 +70,12 @@ impl Access {
 /// Who may read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping of keys"
+)]
 pub struct Read {
     /// How the list is meant.
     pub mode: Mode,
@@ -77,7 +87,12 @@ pub struct Read {
 /// Who may write.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping of keys"
+)]
 pub struct Write {
     /// How the list is meant.
     pub mode: Mode,
@@ -91,7 +106,12 @@ pub struct Write {
 /// Who may do nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping of keys"
+)]
 pub struct Banned {
     /// The list, where it does not stand in files of its own: `npub1…` or 64 hex, optionally `until 2027-01-01`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -101,7 +121,12 @@ pub struct Banned {
 /// Which kinds are taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping of keys"
+)]
 pub struct Kinds {
     /// Kinds and ranges of kinds that are taken, like `"1"` or `"30000-39999"`; empty: all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -139,7 +164,12 @@ pub enum Required {
 /// Authentication of clients (NIP-42).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping of keys"
+)]
 pub struct Auth {
     /// When a client must prove a key before it is served.
     pub required: Required,
@@ -148,7 +178,12 @@ pub struct Auth {
 /// From where clients may come; judged on the client's address before the upgrade.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping of keys"
+)]
 pub struct Addresses {
     /// Ranges of addresses that may connect; empty: all.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -7,7 +7,12 @@ use std::{net::SocketAddr, path::PathBuf};
 /// Settings that need a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping of keys"
+)]
 pub struct Cold {
     /// What this process is.
     pub role: Role,
@@ -53,7 +58,11 @@ impl Default for Cold {
 /// The certificate of the public port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "a mapping of keys"
+)]
 pub struct Tls {
     /// Directory with `tls.crt` (the chain, leaf first) and `tls.key`, as a `kubernetes.io/tls` Secret is mounted. Both are read again when
     /// they change; a pair that does not fit together leaves the one in force.

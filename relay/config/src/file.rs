@@ -4,7 +4,7 @@
 //! changes. Unknown keys are errors with their line. Keys at their default are left out when written, so that an older
 //! relay can read what a newer operator writes as long as nothing new is used.
 
-use crate::{Cold, Hot, lines};
+use crate::{Cold, Hot, lines, value};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,9 +14,15 @@ pub const VERSION: u32 = 1;
 /// A whole configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "a mapping of keys"
+)]
 pub struct Config {
     /// Always 1.
+    #[serde(deserialize_with = "value::version")]
+    #[cfg_attr(feature = "schema", schemars(with = "u32"))]
     pub version: u32,
     /// Takes effect at the next start.
     #[serde(default)]
@@ -183,6 +189,54 @@ mod tests {
     }
 
     #[test]
+    fn the_least_volume_and_named_directories_are_good() {
+        let cold = "{data: store, runtimeDir: /run, tls: {directory: certificate}}";
+        let file = format!("version: 1\ncold: {cold}\nhot: {{storage: {{size: 256Mi}}}}\n");
+        Config::read(&file).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_mapping_is_told_in_the_words_of_the_file() {
+        for (text, words) in [
+            (
+                "# town\n- version: 1\n",
+                &[
+                    "a mapping of keys",
+                    "at line 2",
+                    "begin the file with version: 1",
+                ][..],
+            ),
+            ("hello\n", &["a mapping of keys", "at line 1"]),
+            (
+                "version: 1\nhot: [a]\n",
+                &["hot: ", "a mapping of keys", "at line 2"],
+            ),
+            (
+                "version: 1\nhot:\n  access:\n    read: Allow\n",
+                &["hot.access.read", "a mapping of keys", "at line 4"],
+            ),
+            (
+                "version: \"1\"\n",
+                &["version: ", "without quotes", "at line 1"],
+            ),
+            ("version: -1\n", &["without quotes", "at line 1"]),
+            (
+                "---\nversion: 1\n---\nversion: 1\n",
+                &["document", "at line 3", "leave out"],
+            ),
+        ] {
+            let error = Config::read(text).unwrap_err().to_string();
+            for word in words {
+                assert!(error.contains(word), "{word} is not in {error}");
+            }
+            for word in ["struct", "u32"] {
+                assert!(!error.contains(word), "{word} is in {error}");
+            }
+        }
+        Config::read("---\nversion: 1\n").unwrap();
+    }
+
+    #[test]
     fn each_mistake_says_how_to_mend_it() {
         for (text, words) in [
             (
@@ -204,6 +258,22 @@ mod tests {
             (
                 "version: 1\nhot:\n  storage:\n    eraseWithin: 9m\n",
                 &["hot.storage.eraseWithin", "10m or more", "at line 4"],
+            ),
+            (
+                "version: 1\nhot:\n  storage:\n    size: 255Mi\n",
+                &["hot.storage.size", "255Mi", "256Mi or more", "at line 4"],
+            ),
+            (
+                "version: 1\ncold: {data: \"\"}\n",
+                &["cold.data", "name a directory", "at line 2"],
+            ),
+            (
+                "version: 1\ncold:\n  runtimeDir: \"\"\n",
+                &["cold.runtimeDir", "name a directory", "at line 3"],
+            ),
+            (
+                "version: 1\ncold:\n  tls: {directory: \"\"}\n",
+                &["cold.tls.directory", "name a directory", "at line 3"],
             ),
             (
                 "version: 1\ncold: {listen: \"0.0.0.0:9090\", ops: \"0.0.0.0:9090\"}\n",

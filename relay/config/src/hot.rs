@@ -6,7 +6,12 @@ use serde::{Deserialize, Serialize};
 /// Settings that swap in place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping of keys"
+)]
 pub struct Hot {
     /// What clients type: `ws://` or `wss://`, host, optional port and path. Logins (NIP-42) and requests to vanish (NIP-62) name it.
     pub url: Option<String>,
@@ -47,15 +52,22 @@ impl Default for Hot {
 /// What the store may use and how soon deleted text leaves the disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping of keys"
+)]
 pub struct Storage {
-    /// Size of the claim, where the file system does not tell: the smaller of both counts.
+    /// Size of the claim, where the file system does not tell: the smaller of both counts; at least 256Mi.
     pub size: Option<value::Size>,
     /// Text of deleted and vanished events is gone from the files after this time at the latest; at least 10m.
     pub erase_within: value::Duration,
 }
 
 impl Storage {
+    /// Log segments, index and reserve need as much. The custom resource has the same rule from here.
+    pub const SIZE_LEAST: value::Size = value::Size::mebibytes(256);
     /// Shorter ones would have files rewritten without pause as long as anybody deletes.
     pub const ERASE_WITHIN_LEAST: value::Duration = value::Duration::seconds(10 * 60);
 }

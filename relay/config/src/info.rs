@@ -5,7 +5,12 @@ use serde::{Deserialize, Serialize};
 /// The texts of the relay information document (NIP-11). Numbers in that document come from the limits, never from here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping of keys"
+)]
 pub struct Info {
     /// Name of the relay; best under 30 characters.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,7 +6,12 @@ use serde::{Deserialize, Serialize};
 /// Limits on connections, messages, filters and events (NIP-11 `limitation` is derived from these).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping of keys"
+)]
 pub struct Limits {
     /// Open connections of one pod; further ones are refused.
     pub connections: Bounded<1, 1_000_000>,

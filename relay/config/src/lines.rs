@@ -9,11 +9,32 @@ pub(crate) fn hint(text: &str, error: &serde_yaml::Error) -> String {
     if message.contains(" at line ") {
         return String::new();
     }
+    let lines: Vec<_> = text.lines().collect();
+    if message.contains("more than one document") {
+        return second_document(&lines).map_or_else(String::new, |line| {
+            shown(line) + ": leave out all that stands from this line on"
+        });
+    }
     // A mistake in the outermost mapping: the reader names the key, but not where it stands. Of a duplicate, the last.
-    let key = message.split('`').nth(1).unwrap_or_default();
-    let line = text.lines().collect::<Vec<_>>();
-    let line = line.iter().rposition(|line| is_key(line, key));
+    let Some(key) = message.split('`').nth(1) else {
+        let line = lines.iter().position(|line| says_something(line));
+        return line.map(shown).unwrap_or_default() + ": begin the file with version: 1";
+    };
+    let line = lines.iter().rposition(|line| is_key(line, key));
     line.map(shown).unwrap_or_default()
+}
+
+/// Where a second YAML document begins.
+fn second_document(lines: &[&str]) -> Option<usize> {
+    let first = lines.iter().position(|line| says_something(line))?;
+    let ends = |line: &&str| line.starts_with("---") || line.starts_with("...");
+    let second = lines[first + 1..].iter().position(ends)?;
+    Some(first + 1 + second)
+}
+
+fn says_something(line: &str) -> bool {
+    let line = line.trim_start();
+    !line.is_empty() && !line.starts_with('#')
 }
 
 /// ` at line 3`, where the key with this dotted path stands; empty if it is not in the text.

@@ -16,6 +16,8 @@ impl Config {
             );
         }
         self.check_times()?;
+        self.check_storage()?;
+        self.check_directories()?;
         self.check_access()?;
         if self.cold.proxy_protocol && self.hot.trusted_proxies.is_empty() {
             return rule(
@@ -51,6 +53,38 @@ impl Config {
         ] {
             if time < least {
                 return rule(key, format!("{time} is too short: write {least} or more"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_storage(&self) -> Result<(), ConfigError> {
+        let least = Storage::SIZE_LEAST;
+        match self.hot.storage.size {
+            Some(size) if size < least => rule(
+                "hot.storage.size",
+                format!(
+                    "{size} is too small: write {least} or more, which log segments, index and reserve need"
+                ),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// An empty path would be the working directory in one place and nothing in another.
+    fn check_directories(&self) -> Result<(), ConfigError> {
+        let cold = &self.cold;
+        let tls = cold.tls.as_ref().map(|tls| &tls.directory);
+        for (key, directory) in [
+            ("cold.data", Some(&cold.data)),
+            ("cold.runtimeDir", cold.runtime_dir.as_ref()),
+            ("cold.tls.directory", tls),
+        ] {
+            if directory.is_some_and(|directory| directory.as_os_str().is_empty()) {
+                return rule(
+                    key,
+                    "empty: name a directory, or leave the key out".to_owned(),
+                );
             }
         }
         Ok(())

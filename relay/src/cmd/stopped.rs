@@ -5,6 +5,7 @@ use crate::store::{OpenError, Options, Phase, Progress, Store};
 use clap::Args;
 use std::{
     env,
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -24,7 +25,7 @@ pub enum StoppedError {
     #[error("{} holds no store: name the directory that the relay was given as --data", .0.display())]
     NoStore(PathBuf),
     /// It is there, but cannot be opened.
-    #[error(transparent)]
+    #[error("{0}{remedy}", remedy = remedy(.0))]
     Open(#[from] OpenError),
 }
 
@@ -43,6 +44,21 @@ pub fn exit_code(error: &OpenError) -> u8 {
     match error {
         OpenError::Locked { .. } | OpenError::Newer { .. } => MISUSED,
         OpenError::Io { .. } | OpenError::View { .. } | OpenError::NoRoom { .. } => FAILED,
+    }
+}
+
+/// What helps, where the error does not say it itself.
+pub fn remedy(error: &OpenError) -> &'static str {
+    let OpenError::Io { source, .. } = error else {
+        return "";
+    };
+    match source.kind() {
+        ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+            "; the file is damaged: restore it from a backup of this directory, the log beside it is untouched"
+        }
+        ErrorKind::StorageFull => "; free room on the volume",
+        _ if source.raw_os_error().is_none() => "", // our own words
+        _ => "; choose a directory that this user can write with --data (and --runtime-dir)",
     }
 }
 

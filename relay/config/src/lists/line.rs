@@ -19,12 +19,14 @@ pub enum LineError {
     Return,
 }
 
-/// What a line says before its comment, without blanks; empty when it says nothing.
+/// What a line says before its comment, without blanks; empty when it says nothing. A byte order mark before it, as Windows
+/// editors put it before a file's first line, says nothing either.
 ///
 /// # Errors
 /// [`LineError::Return`]. A file whose lines end with carriage returns alone would be one line, and one comment.
 pub fn said(line: &str) -> Result<&str, LineError> {
     let line = line.trim();
+    let line = line.strip_prefix('\u{feff}').map_or(line, str::trim_start);
     if line.contains('\r') {
         return Err(LineError::Return);
     }

@@ -95,6 +95,18 @@ fn a_carriage_return_ends_no_line_and_hides_no_key_in_a_comment() {
 }
 
 #[test]
+fn a_byte_order_mark_before_a_line_is_skipped_and_nowhere_else() {
+    let hex = "3bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
+    assert_eq!(line(&format!("\u{feff}{hex}")), line(hex));
+    assert_eq!(line("\u{feff}# nobody"), Ok(None));
+    assert_eq!(line("\u{feff}"), Ok(None));
+    assert_eq!(said("\u{feff} 10.0.0.0/8\r"), Ok("10.0.0.0/8"));
+    for text in [format!("{hex}\u{feff}"), format!("\u{feff}\u{feff}{hex}")] {
+        assert_eq!(line(&text), Err(LineError::Key), "{text:?}");
+    }
+}
+
+#[test]
 fn a_day_begins_at_midnight_utc() {
     let begins = |text: &str| text.parse::<Day>().unwrap().begins();
     assert_eq!(begins("1970-01-01"), 0);

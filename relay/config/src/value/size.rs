@@ -9,6 +9,15 @@ use std::{fmt, marker::PhantomData, str::FromStr};
 pub struct Size(u64);
 
 impl Size {
+    /// For constants.
+    pub const fn mebibytes(count: u64) -> Self {
+        assert!(
+            count > 0 && count < 1 << 44,
+            "more than zero, and no overflow"
+        );
+        Self(count << 20)
+    }
+
     /// The value in bytes.
     pub const fn bytes(self) -> u64 {
         self.0

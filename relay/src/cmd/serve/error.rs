@@ -28,7 +28,7 @@ pub enum ServeError {
     #[error("cannot serve TLS: {0}")]
     Tls(#[source] TlsError),
     /// The store cannot be opened.
-    #[error("cannot open the store: {0}{remedy}", remedy = store_remedy(.0))]
+    #[error("cannot open the store: {0}{remedy}", remedy = stopped::remedy(.0))]
     Store(#[source] OpenError),
     /// It cannot go on. Nothing that was OK'd is lost: the next start replays the log.
     #[error("{0}; {remedy}: nothing that was accepted is lost", remedy = failure_remedy(.0))]
@@ -64,15 +64,5 @@ fn failure_remedy(failure: &Failure) -> &'static str {
         Failure::Panicked(_) => {
             "this is a fault of the relay, please report what it logged; start it again"
         }
-    }
-}
-
-/// Errors of the store that do not say it themselves end with the flag that helps.
-fn store_remedy(error: &OpenError) -> &'static str {
-    match error {
-        OpenError::Io { .. } => {
-            "; choose a directory that this user can write with --data (and --runtime-dir)"
-        }
-        _ => "",
     }
 }
