@@ -2,6 +2,9 @@
 # The demo's relay: its namespace, the way to it, its pod. Sourced by demo.sh.
 
 fresh_namespace() { # the demo's own: what an earlier one left would be found among the events
+  if kubectl get namespace "$NAMESPACE" >/dev/null 2>&1; then
+    echo "first what an earlier demo left must go: waiting for namespace $NAMESPACE to end, about a minute" | indent
+  fi
   kubectl delete namespace "$NAMESPACE" --ignore-not-found >/dev/null
   kubectl create namespace "$NAMESPACE" >/dev/null
   kubectl label namespace "$NAMESPACE" pod-security.kubernetes.io/enforce=restricted >/dev/null

@@ -100,6 +100,25 @@ fn query_has_the_six_rows_of_the_peers() {
 }
 
 #[test]
+fn query_says_that_the_events_are_not_there() {
+    let told_of = |load: &[&str]| {
+        let relay = FakeRelay::start(Manners::default());
+        let query = ["bench", "query", "--url", &relay.url, "--count", "200"];
+        let brief = ["--queries", "40", "--connections", "2"];
+        let (code, _, err) = told(&[&query[..], &brief, load].concat());
+        assert_eq!(code, 0, "{err}");
+        err
+    };
+    let empty = told_of(&[]);
+    assert!(
+        empty.contains("0 rows were found by: by id; ") && empty.contains("--load"),
+        "{empty}"
+    );
+    let loaded = told_of(&["--load"]);
+    assert!(!loaded.contains("found by: by id"), "{loaded}");
+}
+
+#[test]
 fn fanout_counts_every_delivery() {
     let relay = FakeRelay::start(Manners::default());
     let arguments = [

@@ -232,3 +232,21 @@ fn a_refused_filter_and_a_mistyped_one_are_one_line_each() {
         "{err}"
     );
 }
+
+#[test]
+fn a_relay_that_is_not_there_leaves_no_file_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("out.jsonl");
+    let nobody = ["--from", "ws://127.0.0.1:1"];
+    let (code, _, err) = told(&[&["export", file.to_str().unwrap()], &nobody[..]].concat());
+    assert!(
+        code == 1 && err.contains("cannot connect to") && err.contains("nothing was written"),
+        "{err}"
+    );
+    assert!(!err.contains("--resume") && !file.exists(), "{err}");
+    let (code, _, err) = told(&["export"]);
+    assert!(
+        code == 2 && err.contains("--from <URL>") && err.contains("--data <DIR>"),
+        "{err}"
+    );
+}

@@ -171,11 +171,18 @@ fn a_relay_that_is_not_there_and_a_missing_file_are_one_line_each() {
         code == 1 && err.contains("cannot connect to ws://127.0.0.1:1/"),
         "{err}"
     );
+    assert!(
+        err.contains("nothing was sent") && !err.contains("to go on"),
+        "{err}"
+    );
     let (code, _, err) = told(&["import", "/nowhere/x.jsonl", "--to", "ws://127.0.0.1:1"]);
     assert!(
         code == 1 && err.contains("cannot read /nowhere/x.jsonl"),
         "{err}"
     );
     let (code, _, err) = told(&["import", "x"]);
-    assert!(code == 2 && err.contains("--to"), "{err}");
+    assert!(
+        code == 2 && err.contains("--to <URL>") && err.contains("--data <DIR>"),
+        "{err}"
+    );
 }

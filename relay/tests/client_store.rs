@@ -65,6 +65,29 @@ fn what_goes_into_a_stopped_store_comes_out_byte_for_byte_in_order() {
 }
 
 #[test]
+fn a_filter_that_no_store_knows_is_named_as_such() {
+    let store = Stopped::new();
+    store.import(&notes(3, 1));
+    let (code, out, err) = store.relay(&["export", "--filter", r#"{"foo":1}"#]);
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    assert!(
+        err.contains("--filter: ") && err.contains("foo") && !err.contains("the relay refused"),
+        "{err}"
+    );
+    assert_eq!(store.export(&["--filter", r#"{"limit":2}"#]).len(), 2);
+}
+
+#[test]
+fn a_file_with_a_byte_order_mark_loses_no_event() {
+    let store = Stopped::new();
+    let events = notes(2, 1);
+    let marked = [format!("\u{feff}{}", events[0]), events[1].clone()];
+    let (code, out, err) = store.import(&marked);
+    assert!(code == 0 && out.contains("2 accepted"), "{out}{err}");
+    assert_eq!(store.export(&[]), events, "the mark is not stored");
+}
+
+#[test]
 fn an_export_goes_on_after_the_number_that_the_last_one_told() {
     let store = Stopped::new();
     let events = notes(30, 1);

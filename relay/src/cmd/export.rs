@@ -10,11 +10,11 @@ pub mod second;
 pub mod spans;
 
 use super::{
-    FAILED, fail, runtime,
+    FAILED, MISUSED, fail, runtime,
     stopped::{RuntimeDir, StoppedError},
 };
 use crate::client::{ClientError, Dialer, RelayUrl, Trust};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use relay_config::Duration;
 use serde_json::{Map, Value};
 use std::{io, path::PathBuf, process::ExitCode, str::FromStr, time::Instant};
@@ -24,17 +24,13 @@ pub const INCOMPLETE: u8 = 3;
 
 /// What `relay export` is asked.
 #[derive(Clone, Debug, Args)]
+#[command(group(ArgGroup::new("source").required(true).args(["from", "data"])))]
 pub struct Arguments {
     /// Where to write; `-` is standard output. A file that exists is never overwritten.
     #[arg(value_name = "FILE", default_value = "-")]
     pub file: PathBuf,
     /// The relay to read from: wss://HOST:PORT or ws://HOST:PORT.
-    #[arg(
-        long,
-        value_name = "URL",
-        required_unless_present = "data",
-        conflicts_with = "data"
-    )]
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
     pub from: Option<RelayUrl>,
     #[command(flatten)]
     #[allow(missing_docs)] // a flattened struct has no help of its own, its fields have
@@ -92,9 +88,15 @@ pub enum ExportError {
         /// What is wrong, and the remedy.
         problem: String,
     },
-    /// The relay could not be reached, or stayed away.
+    /// The relay was not there at all.
+    #[error("{0}; nothing was written")]
+    Unreached(ClientError),
+    /// The relay stayed away.
     #[error("{0}; run the same command again with --resume to go on")]
     GaveUp(#[from] ClientError),
+    /// The filter is none that a store knows.
+    #[error("--filter: {0}")]
+    Filter(String),
     /// The relay does not serve this filter.
     #[error("the relay refused the filter: {0}")]
     Refused(String),
@@ -121,6 +123,7 @@ impl ExportError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Open(error) => error.exit_code(),
+            Self::Filter(_) => MISUSED,
             _ => FAILED,
         }
     }

@@ -15,7 +15,7 @@ use super::{
     stopped::{RuntimeDir, StoppedError},
 };
 use crate::client::{ClientError, Dialer, RelayUrl, Trust};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use position::{Position, PositionFile};
 use relay_config::{Config, Duration, Hot};
 use std::{fs, io, path::PathBuf, process::ExitCode, time::Instant};
@@ -26,17 +26,13 @@ pub const REFUSED: u8 = 3;
 
 /// What `relay import` is asked.
 #[derive(Clone, Debug, Args)]
+#[command(group(ArgGroup::new("target").required(true).args(["to", "data"])))]
 pub struct Arguments {
     /// JSONL, one event a line; `-` is standard input.
     #[arg(value_name = "FILE", default_value = "-")]
     pub file: PathBuf,
     /// The relay to send to: wss://HOST:PORT or ws://HOST:PORT.
-    #[arg(
-        long,
-        value_name = "URL",
-        required_unless_present = "data",
-        conflicts_with = "data"
-    )]
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
     pub to: Option<RelayUrl>,
     #[command(flatten)]
     #[allow(missing_docs)] // a flattened struct has no help of its own, its fields have
@@ -80,6 +76,9 @@ pub enum ImportError {
         /// What is wrong, and the remedy.
         problem: String,
     },
+    /// The relay was not there at all.
+    #[error("{0}; nothing was sent")]
+    Unreached(ClientError),
     /// The relay stayed away.
     #[error(
         "gave up after line {line} was answered: {source}; run the same command again to go on"

@@ -57,6 +57,11 @@ impl<'a> Reconnect<'a> {
         }
     }
 
+    /// Was there ever a connection?
+    pub fn has_connected(&self) -> bool {
+        self.connected
+    }
+
     /// The connection brought something.
     pub fn progress(&mut self) {
         self.fruitless = 0;

@@ -61,11 +61,28 @@ pub async fn measure(arguments: &Arguments, mut report: Report) -> Result<Report
         load(arguments, &events).await?;
     }
     drop(events);
+    let mut barren = Vec::new();
     for kind in kinds {
-        let row = one_row(arguments, kind).await?;
+        let name = kind.name;
+        let (row, found) = one_row(arguments, kind).await?;
         report.add("query", row);
+        if found == 0 {
+            barren.push(name);
+        }
+    }
+    if !barren.is_empty() {
+        eprintln!("{}", found_nothing(arguments, &barren));
     }
     Ok(report)
+}
+
+/// Figures of queries that found nothing say little.
+fn found_nothing(arguments: &Arguments, names: &[&str]) -> String {
+    let names = names.join("; ");
+    let (count, seed) = (arguments.count, arguments.target.seed);
+    format!(
+        "0 rows were found by: {names}. The relay seems not to hold the {count} events of seed {seed}: --load publishes them first"
+    )
 }
 
 async fn load(arguments: &Arguments, events: &[String]) -> Result<(), BenchError> {
@@ -83,7 +100,8 @@ async fn load(arguments: &Arguments, events: &[String]) -> Result<(), BenchError
     Ok(())
 }
 
-async fn one_row(arguments: &Arguments, kind: Queries) -> Result<Row, BenchError> {
+/// The row, and how many events all its queries found.
+async fn one_row(arguments: &Arguments, kind: Queries) -> Result<(Row, u64), BenchError> {
     let process = arguments.target.process()?;
     let clients = arguments.target.connect(arguments.connections.into());
     let (name, clients) = (kind.name, clients.await?);
@@ -94,13 +112,14 @@ async fn one_row(arguments: &Arguments, kind: Queries) -> Result<Row, BenchError
         used,
     } = measured(process.as_ref(), Time::ZERO, work).await?;
     let queries = asked.queries.max(1) as f64;
-    Ok(Row::default()
+    let row = Row::default()
         .with("query", name)
         .with("queries", asked.queries)
         .figure("rows", asked.rows as f64 / queries, 1)
         .figure("queries_per_s", asked.queries as f64 / seconds, 0)
         .known("cpu_us", used.map(|used| used.cpu * 1e6 / queries), 1)
-        .quantiles(["p50_ms", "p99_ms"], &asked.latency))
+        .quantiles(["p50_ms", "p99_ms"], &asked.latency);
+    Ok((row, asked.rows))
 }
 
 async fn ask_all(

@@ -28,8 +28,7 @@ pub struct Reached {
 /// Writes what matches, byte for byte as stored. What has expired is left out (NIP-40).
 pub fn export(arguments: &Arguments, store: &Store) -> Result<Reached, ExportError> {
     let text = serde_json::to_string(&arguments.filter.0).expect("a JSON object is JSON");
-    let filter =
-        Filter::read(&text).map_err(|verdict| ExportError::Refused(verdict.to_string()))?;
+    let filter = Filter::read(&text).map_err(|verdict| ExportError::Filter(verdict.to_string()))?;
     let limit = filter.limit.unwrap_or(u64::MAX);
     let now = SystemClock.now();
     let (mut output, after) = if arguments.resume {

@@ -38,6 +38,9 @@ pub struct Exported {
 
 /// Writes everything that matches.
 pub async fn export(arguments: &Arguments, dialer: &Dialer) -> Result<Exported, ExportError> {
+    let mut reconnect = Reconnect::new(dialer, arguments.give_up_after.get());
+    // Before the file is made: a mistyped URL leaves nothing behind.
+    let client = reconnect.connect().await.map_err(ExportError::Unreached)?;
     let (output, cursor) = if arguments.resume {
         Output::resume(&arguments.file)?
     } else {
@@ -48,8 +51,8 @@ pub async fn export(arguments: &Arguments, dialer: &Dialer) -> Result<Exported, 
     let since = filter.remove("since").and_then(|since| since.as_u64());
     let mut walk = Walk {
         relay: Pages {
-            reconnect: Reconnect::new(dialer, arguments.give_up_after.get()),
-            client: None,
+            reconnect,
+            client: Some(client),
             patience: arguments.give_up_after.get(),
         },
         limit: limit.unwrap_or(u64::MAX),

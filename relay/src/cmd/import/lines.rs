@@ -33,6 +33,12 @@ impl Line {
     }
 }
 
+/// A line without surrounding white space, and without the byte order mark that Windows editors put before a file's first one.
+fn said(line: &str) -> &str {
+    let line = line.trim();
+    line.strip_prefix('\u{feff}').map_or(line, str::trim_start)
+}
+
 /// An open input.
 #[derive(Debug)]
 pub struct Lines {
@@ -153,7 +159,7 @@ impl<R: BufRead> Reader<R> {
             Err(Verdict::invalid("the line is longer than 16 MiB"))
         } else {
             String::from_utf8(bytes)
-                .map(|text| text.trim().to_owned())
+                .map(|text| said(&text).to_owned())
                 .map_err(|_| Verdict::invalid("the line is not UTF-8"))
         };
         Ok(Some(Line {
@@ -204,6 +210,18 @@ mod tests {
                 (3, 11, "{b}".into())
             ]
         );
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_a_line_is_no_part_of_it() {
+        let input = "\u{feff}{a}\n{\u{feff}}\n\u{feff}\n";
+        let lines = read(input.as_bytes());
+        let texts: Vec<_> = lines
+            .iter()
+            .map(|line| line.text.clone().unwrap())
+            .collect();
+        assert_eq!(texts, ["{a}", "{\u{feff}}", ""]);
+        assert_eq!(lines[0].end.byte, 7, "places count every byte");
     }
 
     #[test]

@@ -87,10 +87,13 @@ impl Import<'_> {
     async fn run(&mut self) -> Result<(), ImportError> {
         let mut reconnect = Reconnect::new(self.dialer, self.patience);
         loop {
-            let mut client = reconnect
-                .connect()
-                .await
-                .map_err(|error| self.gave_up(error))?;
+            let mut client = match reconnect.connect().await {
+                Ok(client) => client,
+                Err(error) if !reconnect.has_connected() => {
+                    return Err(ImportError::Unreached(error));
+                }
+                Err(error) => return Err(self.gave_up(error)),
+            };
             let before = self.tally.total();
             match self.converse(&mut client).await {
                 Ok(()) => {
