@@ -3,6 +3,7 @@
 use crate::{
     leader::{Seat, election::Terms},
     settings::{Settings, Source},
+    telemetry,
 };
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
@@ -90,8 +91,8 @@ pub struct Run {
         default_value = "0.0.0.0:9090"
     )]
     pub ops: SocketAddr,
-    /// Least important log lines: error, warn, info, debug, trace, or a filter by module
-    #[arg(long, env = "LOG_LEVEL", default_value = "info")]
+    /// Least important log lines: error, warn, info, debug, trace, or a filter by module such as info,kube=debug
+    #[arg(long, env = "LOG_LEVEL", value_name = "LEVELS", default_value = "info", value_parser = telemetry::levels)]
     pub log_level: String,
     /// How log lines are written
     #[arg(long, env = "LOG_FORMAT", default_value = "text")]
@@ -150,6 +151,20 @@ mod tests {
             panic!("run was asked for");
         };
         run.settings().watch_namespaces.into_iter().collect()
+    }
+
+    #[test]
+    fn a_level_that_is_none_is_refused_by_its_name() {
+        let run = |level: &str| {
+            let flag = format!("--log-level={level}");
+            Cli::try_parse_from(["operator", "run", "--image=x", &flag]).map(|_| ())
+        };
+        run("info,kube=debug").unwrap();
+        let said = run("loud").unwrap_err().to_string();
+        assert!(
+            said.contains("--log-level") && said.contains("\"loud\""),
+            "{said}"
+        );
     }
 
     #[test]

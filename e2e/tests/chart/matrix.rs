@@ -132,24 +132,27 @@ fn is_right_and_lint_is_content(values: &Value) -> Result<()> {
 }
 
 /// What an option needs to be right, or to change anything.
-fn need(path: &str) -> Option<(&'static str, Value)> {
+fn needs(path: &str) -> Vec<(&'static str, Value)> {
+    let cidrs = ("networkPolicy.apiServer.cidrs", json!(["192.0.2.1/32"]));
     match path {
-        "leaderElection.enabled" => Some(("replicas", json!(1))),
-        _ if path.ends_with(".enabled") => None,
-        _ if path.starts_with("networkPolicy.") => Some(("networkPolicy.enabled", json!(true))),
-        _ if path.starts_with("metrics.serviceMonitor.") => {
-            Some(("metrics.serviceMonitor.enabled", json!(true)))
+        "leaderElection.enabled" => vec![("replicas", json!(1))],
+        "networkPolicy.enabled" => vec![cidrs],
+        _ if path.ends_with(".enabled") => vec![],
+        _ if path.starts_with("networkPolicy.") => {
+            vec![("networkPolicy.enabled", json!(true)), cidrs]
         }
-        _ => None,
+        _ if path.starts_with("metrics.serviceMonitor.") => {
+            vec![("metrics.serviceMonitor.enabled", json!(true))]
+        }
+        _ => vec![],
     }
 }
 
 /// An option's other value, after what it needs.
 fn alone(path: &'static str, value: &Value) -> Vec<(&'static str, Value)> {
-    need(path)
-        .into_iter()
-        .chain([(path, value.clone())])
-        .collect()
+    let mut leaves = needs(path);
+    leaves.push((path, value.clone()));
+    leaves
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use clap::CommandFactory;
-use nostr_fleet_operator::args::Cli;
+use nostr_fleet_operator::{args::Cli, settings::Source, telemetry};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -117,7 +117,7 @@ fn schema_and_values_have_the_same_keys() -> Result<()> {
 }
 
 /// What a user may mistype, and the words by which the refusal names it.
-const REFUSED: [(&str, &str); 24] = [
+const REFUSED: [(&str, &str); 33] = [
     ("colour: red", "'colour'"),
     ("replicas: two", "/replicas"),
     (
@@ -134,6 +134,30 @@ const REFUSED: [(&str, &str); 24] = [
     ("watchNamespaces: ['']", "/watchNamespaces/0"),
     ("ingressFrom: ['not a source']", "/ingressFrom/0"),
     ("log: {format: xml}", "/log/format"),
+    ("log: {level: loud}", "/log/level"),
+    ("log: {level: 'info,kube'}", "/log/level"),
+    ("image: {repository: 'a b'}", "/image/repository"),
+    (
+        "image: {repository: 'registry.example.org/op:1'}",
+        "/image/repository",
+    ),
+    (
+        "image: {repository: 'registry.example.org/Op'}",
+        "/image/repository",
+    ),
+    (
+        "relay: {image: {repository: 'a//b'}}",
+        "/relay/image/repository",
+    ),
+    ("ingressFrom: ['10.0.0.0/33']", "/ingressFrom/0"),
+    (
+        "networkPolicy: {apiServer: {cidrs: ['10.0.0.1']}}",
+        "/networkPolicy/apiServer/cidrs/0",
+    ),
+    (
+        "networkPolicy: {enabled: true}",
+        "networkPolicy.apiServer.cidrs is empty: name the addresses of the API server",
+    ),
     ("crds: {enabled: 'true'}", "/crds/enabled"),
     ("imagePullSecrets: [{nam: x}]", "'nam'"),
     ("extraArgs: ['crds']", "/extraArgs/0"),
@@ -146,7 +170,7 @@ const REFUSED: [(&str, &str); 24] = [
         "/metrics/serviceMonitor/labels",
     ),
     (
-        "{networkPolicy: {enabled: true}, metrics: {serviceMonitor: {enabled: true}}}",
+        "{networkPolicy: {enabled: true, apiServer: {cidrs: ['10.96.0.1/32']}}, metrics: {serviceMonitor: {enabled: true}}}",
         "monitoringNamespace is empty",
     ),
     (
@@ -161,6 +185,67 @@ fn helm_refuses_wrong_keys_and_wrong_types_by_name() -> Result<()> {
     for (values, words) in REFUSED {
         let said = template(values)?.err().unwrap_or_default();
         ensure!(said.contains(words), "{values}: {said:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn helm_and_the_operator_agree_on_who_may_be_named_in_ingress_from() -> Result<()> {
+    for source in [
+        "10.0.0.0/8",
+        "10.250.0.254",
+        "0.0.0.0/0",
+        "::/0",
+        "fd00::/8",
+        "fd00::1",
+        "2001:db8:0:0:0:0:0:1/128",
+        "1:2:3:4:5:6:7::",
+        "::2:3:4:5:6:7:8",
+        "ingress-nginx",
+        "10",
+        "10.0.0.0/33",
+        "10.0.0.256",
+        "010.0.0.1",
+        "10.0.0.0/",
+        "fd00::/129",
+        "1:2:3",
+        "1::2::3",
+        "1:2:3:4:5:6:7:8:9",
+        "-x",
+        "x-",
+        "Ingress",
+        "a b",
+    ] {
+        let helm = template(&format!("ingressFrom: ['{source}']"))?.is_ok();
+        let operator = source.parse::<Source>().is_ok();
+        ensure!(
+            helm == operator,
+            "{source}: helm {helm}, operator {operator}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn helm_and_the_operator_agree_on_levels() -> Result<()> {
+    for levels in [
+        "error",
+        "info,kube=debug",
+        "warn,kube::client=off",
+        "loud",
+        "INFO",
+        "info,",
+        "kube",
+        "kube=",
+        "=info",
+        "5",
+    ] {
+        let helm = template(&format!("log: {{level: '{levels}'}}"))?.is_ok();
+        let operator = telemetry::levels(levels).is_ok();
+        ensure!(
+            helm == operator,
+            "{levels}: helm {helm}, operator {operator}"
+        );
     }
     Ok(())
 }

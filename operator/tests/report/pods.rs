@@ -264,6 +264,22 @@ fn a_paused_resource_says_so_and_still_tells_how_its_pods_fare() {
 }
 
 #[test]
+fn how_many_pods_serve_is_told_in_the_right_number() {
+    let told = |count: u8| {
+        let set = SERVING.replace('1', &count.to_string());
+        let status = report(
+            &town("{}"),
+            &Gathered::default(),
+            &applied("{}", &set),
+            at(0),
+        );
+        message(&status, ConditionType::Available).to_owned()
+    };
+    assert_eq!(told(1), "1 pod serves");
+    assert_eq!(told(2), "2 pods serve");
+}
+
+#[test]
 fn a_resource_that_is_paused_before_it_has_pods_is_not_called_stopped() {
     let status = report(&town("{}"), &Gathered::default(), &Outcome::Paused, at(0));
     assert_eq!(said(&status, ConditionType::Ready), "False/AnnotationSet");

@@ -57,16 +57,20 @@ pub(super) fn reconciling(facts: &Facts, ready: &Judgement) -> Option<Judgement>
     })
 }
 
+fn serving(ready: i32) -> String {
+    match ready {
+        1 => "1 pod serves".to_owned(),
+        _ => format!("{ready} pods serve"),
+    }
+}
+
 /// Does any pod serve?
 pub(super) fn available(facts: &Facts) -> Judgement {
     use ConditionType::Available;
     match facts.workload {
-        Workload { ready, .. } if ready > 0 => Judgement::new(
-            Available,
-            true,
-            Reason::Serving,
-            format!("{ready} pods serve"),
-        ),
+        Workload { ready, .. } if ready > 0 => {
+            Judgement::new(Available, true, Reason::Serving, serving(ready))
+        }
         Workload { wanted: 0, .. } if matches!(facts.outcome, Outcome::Applied(..)) => {
             Judgement::new(Available, false, Reason::Stopped, "no pod should run")
         }
