@@ -6,6 +6,7 @@ mod flux;
 mod generated;
 mod gitops;
 mod matrix;
+mod network;
 mod options;
 mod readme;
 mod render;

@@ -75,6 +75,24 @@ pub fn template_as(release: &str, values: &str) -> Result<Result<String, String>
     })
 }
 
+/// What helm tells who installs the chart with these values. Asks no cluster.
+pub fn notes(values: &str) -> Result<String> {
+    let file = tempfile::NamedTempFile::new()?;
+    fs::write(file.path(), values)?;
+    let mut helm = program("helm")?;
+    helm.args(["install", RELEASE, "--dry-run=client"])
+        .args(["--namespace", NAMESPACE])
+        .arg(chart())
+        .arg("--values")
+        .arg(file.path());
+    let output = output(helm)?;
+    let said = text(output.stdout)?;
+    let notes = said
+        .split_once("\nNOTES:\n")
+        .map(|(_, notes)| notes.to_owned());
+    notes.with_context(|| format!("{values}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
 /// The chart with these values, which must be right.
 pub fn rendered(values: &str) -> Result<String> {
     template(values)?.map_err(|said| anyhow::anyhow!("{values}: {said}"))
