@@ -26,6 +26,9 @@ use std::marker::PhantomData;
 /// Phase of [`Children`]: made, not written.
 #[derive(Clone, Copy, Debug)]
 pub enum Prepared {}
+/// Phase of [`Children`]: lists and configuration are written, and nothing behind them.
+#[derive(Clone, Copy, Debug)]
+pub enum Listed {}
 /// Phase of [`Children`]: as the API server answered after the write.
 #[derive(Clone, Copy, Debug)]
 pub enum Applied {}
@@ -52,7 +55,7 @@ pub struct Children<Phase> {
     pub disruption: PodDisruptionBudget,
     /// The pods and their claims.
     pub stateful_set: StatefulSet,
-    /// Written or not.
+    /// How far they are written.
     pub phase: PhantomData<Phase>,
 }
 

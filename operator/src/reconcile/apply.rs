@@ -1,4 +1,5 @@
-//! Writes the children in order, then removes what is no longer wanted. One field manager, always with force.
+//! Writes the children in order, then removes what is no longer wanted. One field manager, always with force. In two halves:
+//! lists and configuration are in force once they are written, whatever becomes of the children behind them.
 
 use super::{
     Context,
@@ -9,7 +10,7 @@ use super::{
     shelf::Shard,
 };
 use crate::{
-    build::{Applied, Children, Prepared},
+    build::{Applied, Children, Listed, Prepared},
     names,
 };
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -26,57 +27,92 @@ pub struct Writer<'a> {
     context: &'a Context,
     namespace: String,
     key: &'a Key,
+    gathered: &'a Gathered,
     /// The resource's uid.
     owner: String,
     wanted: Vec<(String, String)>,
 }
 
-/// Writes everything, in the order of the fields, then prunes.
-pub async fn apply(
-    context: &Context,
-    key: &Key,
-    children: Children<Prepared>,
-    gathered: &Gathered,
-) -> Result<Children<Applied>, Error> {
-    let Children {
-        service_account,
-        shards,
-        untouched,
-        config,
-        service,
-        headless,
-        policy,
-        disruption,
-        stateful_set,
-        phase: PhantomData,
-    } = children;
-    let mut write = Writer {
-        context,
-        namespace: stateful_set.namespace().unwrap_or_default(),
-        key,
-        owner: owner_of(&stateful_set).to_owned(),
-        wanted: Vec::new(),
-    };
-    let applied = Children {
-        service_account: write.object(service_account).await?,
-        shards: write.shards(shards, &gathered.found).await?,
-        untouched: write.leave(untouched),
-        config: write.object(config).await?,
-        service: write.object(service).await?,
-        headless: write.object(headless).await?,
-        policy: match policy {
-            Some(policy) => Some(write.object(policy).await?),
-            None => None,
-        },
-        disruption: write.object(disruption).await?,
-        stateful_set: write.object(stateful_set).await?,
-        phase: PhantomData,
-    };
-    write.prune(gathered).await?;
-    Ok(applied)
-}
+impl<'a> Writer<'a> {
+    /// For the children of a plan.
+    pub fn new(
+        context: &'a Context,
+        key: &'a Key,
+        gathered: &'a Gathered,
+        children: &Children<Prepared>,
+    ) -> Self {
+        let any = &children.stateful_set;
+        Self {
+            context,
+            namespace: any.namespace().unwrap_or_default(),
+            key,
+            gathered,
+            owner: owner_of(any).to_owned(),
+            wanted: Vec::new(),
+        }
+    }
 
-impl Writer<'_> {
+    /// Writes the first half, in the order of the fields: all that says who gets in.
+    pub async fn lists(&mut self, children: Children<Prepared>) -> Result<Children<Listed>, Error> {
+        let Children {
+            service_account,
+            shards,
+            untouched,
+            config,
+            service,
+            headless,
+            policy,
+            disruption,
+            stateful_set,
+            phase: PhantomData,
+        } = children;
+        Ok(Children {
+            service_account: self.object(service_account).await?,
+            shards: self.shards(shards).await?,
+            untouched: self.leave(untouched),
+            config: self.object(config).await?,
+            service,
+            headless,
+            policy,
+            disruption,
+            stateful_set,
+            phase: PhantomData,
+        })
+    }
+
+    /// Writes the second half, in the order of the fields, then prunes.
+    pub async fn rest(mut self, children: Children<Listed>) -> Result<Children<Applied>, Error> {
+        let Children {
+            service_account,
+            shards,
+            untouched,
+            config,
+            service,
+            headless,
+            policy,
+            disruption,
+            stateful_set,
+            phase: PhantomData,
+        } = children;
+        let applied = Children {
+            service_account,
+            shards,
+            untouched,
+            config,
+            service: self.object(service).await?,
+            headless: self.object(headless).await?,
+            policy: match policy {
+                Some(policy) => Some(self.object(policy).await?),
+                None => None,
+            },
+            disruption: self.object(disruption).await?,
+            stateful_set: self.object(stateful_set).await?,
+            phase: PhantomData,
+        };
+        self.prune().await?;
+        Ok(applied)
+    }
+
     async fn object<K>(&mut self, object: K) -> Result<K, Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -107,22 +143,19 @@ impl Writer<'_> {
     }
 
     /// The shards of the lists, at once: they hold only together. Those that hold already what they should are left out.
-    async fn shards(
-        &mut self,
-        shards: Vec<ConfigMap>,
-        found: &[Found],
-    ) -> Result<Vec<ConfigMap>, Error> {
+    async fn shards(&mut self, shards: Vec<ConfigMap>) -> Result<Vec<ConfigMap>, Error> {
         let kind = ConfigMap::kind(&()).into_owned();
         let names = shards.iter().map(|shard| (kind.clone(), shard.name_any()));
         self.wanted.extend(names);
-        let writes = shards.into_iter().map(|shard| self.shard(shard, found));
+        let writes = shards.into_iter().map(|shard| self.shard(shard));
         futures::future::try_join_all(writes).await
     }
 
-    async fn shard(&self, shard: ConfigMap, found: &[Found]) -> Result<ConfigMap, Error> {
+    async fn shard(&self, shard: ConfigMap) -> Result<ConfigMap, Error> {
         let (name, content) = (shard.name_any(), content(&shard));
         let holds = |there: &&Found| there.kind == ConfigMap::kind(&()) && there.name == name;
-        let version = found.iter().find(holds).map(|there| there.version.clone());
+        let found = self.gathered.found.iter().find(holds);
+        let version = found.map(|there| there.version.clone());
         let of = |version| Shard {
             content: content.clone(),
             version,
@@ -147,10 +180,10 @@ impl Writer<'_> {
 
     /// Objects of this resource, with our labels, that nobody asks for any more. Never claims: they are not even listed; and
     /// never what somebody made with copied labels.
-    async fn prune(&self, gathered: &Gathered) -> Result<(), Error> {
+    async fn prune(&self) -> Result<(), Error> {
         let ours =
             |found: &&Found| found.labelled && found.controller.as_ref() == Some(&self.owner);
-        for found in gathered.found.iter().filter(ours) {
+        for found in self.gathered.found.iter().filter(ours) {
             let wanted =
                 |(kind, name): &(String, String)| *kind == found.kind && *name == found.name;
             if self.wanted.iter().any(wanted) {

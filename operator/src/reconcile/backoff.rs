@@ -27,6 +27,15 @@ impl Backoff {
         })
     }
 
+    /// An object that failed is looked at before its time, for another reason: that does not count.
+    pub fn uncount(&self, object: &Key) {
+        self.attempts.with(|attempts| {
+            if let Some(count) = attempts.get_mut(object) {
+                *count = count.saturating_sub(1);
+            }
+        });
+    }
+
     /// Objects whose last visit failed.
     pub fn failing(&self) -> usize {
         self.attempts.with(|attempts| attempts.len())
@@ -130,6 +139,19 @@ mod tests {
         assert!(*longest <= Duration::from_millis(1200) && later[99] >= Duration::from_millis(800));
         utils::Backoff::reset(&mut backoff);
         assert!(backoff.next().unwrap() <= Duration::from_millis(120));
+    }
+
+    #[test]
+    fn looks_before_the_time_do_not_make_the_wait_longer() {
+        let backoff = Backoff::default();
+        let town = Key::named::<NostrRelay>(Some("here"), "town");
+        let failed = || backoff.failed(&town, Class::Transient, 0.5).as_secs();
+        assert_eq!((failed(), failed()), (1, 2));
+        for _ in 0..9 {
+            assert_eq!(failed(), 4);
+            backoff.uncount(&town);
+        }
+        assert_eq!((failed(), failed(), backoff.failing()), (4, 8, 1));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A request that failed, with what was asked of whom.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {verb} {object}: {source}")]
+#[error("cannot {verb} {object}: {}", words(.source))]
 pub struct Error {
     /// The verb, as RBAC calls it.
     pub verb: &'static str,
@@ -14,7 +14,24 @@ pub struct Error {
     /// What the API server or the connection said.
     #[source]
     pub source: kube::Error,
+    /// When to look again before the failure's own time: pods wait for what was written before it.
+    pub again: Option<Duration>,
 }
+
+/// What the API server said, in its own sentence: kube adds a dump of the whole answer.
+fn words(error: &kube::Error) -> String {
+    let kube::Error::Api(status) = error else {
+        return error.to_string();
+    };
+    match (status.message.as_str(), status.reason.as_str()) {
+        ("", "") => format!("the API server answers {}", status.code),
+        ("", reason) => format!("the API server answers {}: {reason}", status.code),
+        (message, _) => message.to_owned(),
+    }
+}
+
+/// What the API server says of a namespace on its way out.
+const TERMINATING: &str = "is being terminated";
 
 /// How a failure is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,12 +84,23 @@ impl Error {
             verb,
             object,
             source,
+            again: None,
         }
     }
 
     /// How it is treated.
     pub fn class(&self) -> Class {
         classify(&self.source)
+    }
+
+    /// Does it fail only because what it is about is on its way out, or gone?
+    pub fn is_moot(&self) -> bool {
+        let kube::Error::Api(status) = &self.source else {
+            return false;
+        };
+        let itself = self.object.contains("/status ");
+        let gone = status.code == 404 && (itself || status.message.starts_with("namespaces "));
+        gone || (status.code == 403 && status.message.contains(TERMINATING))
     }
 
     /// What a server that is too busy asked for.
@@ -92,7 +120,7 @@ pub fn classify(error: &kube::Error) -> Class {
     };
     match status.code {
         400 | 422 => Class::Invalid,
-        403 if status.message.contains("is being terminated") => Class::Transient,
+        403 if status.message.contains(TERMINATING) => Class::Transient,
         403 => Class::Forbidden,
         404 if status
             .message
@@ -152,6 +180,53 @@ mod tests {
             (429, "too many requests", Class::Transient),
         ] {
             assert_eq!(classify(&api(code, message)), class, "{code} {message}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_told_in_the_sentence_of_the_api_server_and_never_as_a_dump() {
+        let told = |code, message: &str, reason: &str| {
+            let status = Status {
+                code,
+                message: message.to_owned(),
+                reason: reason.to_owned(),
+                ..Status::default()
+            };
+            let error = kube::Error::Api(Box::new(status));
+            Error::of("patch", "statefulsets town")(error).to_string()
+        };
+        let start = "cannot patch statefulsets town: ";
+        for (code, message, reason, words) in [
+            (422, "spec.x: no", "Invalid", "spec.x: no"),
+            (504, "", "Timeout", "the API server answers 504: Timeout"),
+            (503, "", "", "the API server answers 503"),
+        ] {
+            assert_eq!(told(code, message, reason), format!("{start}{words}"));
+        }
+        let broken = kube::Error::Service("broken pipe".into());
+        let broken = Error::of("patch", "statefulsets town")(broken).to_string();
+        assert_eq!(broken, format!("{start}ServiceError: broken pipe"));
+    }
+
+    #[test]
+    fn only_what_is_about_something_that_goes_is_moot() {
+        let terminating =
+            "unable to create new content in namespace x because it is being terminated";
+        for (object, code, message, moot) in [
+            ("services town", 403, terminating, true),
+            ("services town", 404, "namespaces \"x\" not found", true),
+            ("nostrrelays/status town", 404, "town not found", true),
+            ("services town", 403, "no right", false),
+            (
+                "services town",
+                404,
+                "the server could not find the requested resource",
+                false,
+            ),
+            ("nostrrelays/status town", 500, "is being terminated", false),
+        ] {
+            let error = Error::of("patch", object)(api(code, message));
+            assert_eq!(error.is_moot(), moot, "{object} {code} {message}");
         }
     }
 

@@ -24,7 +24,7 @@ use k8s_openapi::api::{
     networking::v1::{NetworkPolicy, NetworkPolicyPeer},
     storage::v1::StorageClass,
 };
-use kube::{Api, ResourceExt, runtime::reflector::ObjectRef};
+use kube::{Api, ResourceExt, core::ObjectMeta, runtime::reflector::ObjectRef};
 use std::{collections::BTreeMap, panic::resume_unwind, sync::Arc};
 use tokio::task::{JoinError, spawn_blocking};
 
@@ -64,11 +64,8 @@ pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, 
         namespace: &namespace,
         name: &name,
     };
-    let known = context.known(&namespace);
-    let pods = owned(known.map(|known| whose.among(&known.pods)));
-    let claims = owned(known.map(|known| whose.among(&known.claims)));
-    let set = ObjectRef::new(&name).within(&namespace);
-    let stateful_set = known.and_then(|known| known.sets.get(&set));
+    let watched = watched::<K>(context, &whose);
+    let pods = &watched.pods;
     let (class_missing, found, sources) = tokio::try_join!(
         class_missing(context, object),
         inventory::look(context, object, &whose),
@@ -87,15 +84,40 @@ pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, 
         asked: Some(asked),
         written,
         reachable,
-        unmounted: mounts::look(context, object, &pods).await?,
-        nudged: context.memory.nudges.so_far(&Key::of::<K>(object.meta())),
-        stateful_set: stateful_set.map(|set| set.as_ref().clone()),
-        claims,
-        answers: pods::ask_all(&pods).await,
-        pods,
+        unmounted: mounts::look(context, object, pods).await?,
+        answers: pods::ask_all(pods).await,
         class_missing,
         found,
+        ..watched
     })
+}
+
+/// What is known without the API server: from the watches, and from the pods themselves.
+pub async fn seen<K: Kind>(context: &Context, object: &ObjectMeta) -> Gathered {
+    let whose = Whose {
+        app: K::APP,
+        namespace: object.namespace.as_deref().unwrap_or_default(),
+        name: object.name.as_deref().unwrap_or_default(),
+    };
+    let watched = watched::<K>(context, &whose);
+    Gathered {
+        answers: pods::ask_all(&watched.pods).await,
+        ..watched
+    }
+}
+
+fn watched<K: Kind>(context: &Context, whose: &Whose) -> Gathered {
+    let known = context.known(whose.namespace);
+    let set = ObjectRef::new(whose.name).within(whose.namespace);
+    let stateful_set = known.and_then(|known| known.sets.get(&set));
+    let key = Key::named::<K>(Some(whose.namespace), whose.name);
+    Gathered {
+        stateful_set: stateful_set.map(|set| set.as_ref().clone()),
+        pods: owned(known.map(|known| whose.among(&known.pods))),
+        claims: owned(known.map(|known| whose.among(&known.claims))),
+        nudged: context.memory.nudges.so_far(&key),
+        ..Gathered::default()
+    }
 }
 
 /// Who may reach the public port by our NetworkPolicy.

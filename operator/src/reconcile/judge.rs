@@ -87,10 +87,7 @@ impl<'a> Facts<'a> {
 
     /// Why something else is put into force than what was asked for, in one sentence.
     fn rejected(&self) -> Option<Kept> {
-        let Outcome::Applied(plan, _) = self.outcome else {
-            return None;
-        };
-        let allowlist = &plan.allowlist;
+        let allowlist = &self.outcome.written()?.allowlist;
         Some(Kept {
             reason: allowlist.rejected.first()?.reason,
             message: standing::words(&allowlist.rejected),

@@ -1,7 +1,15 @@
 //! Objects that passed the API server but cannot be read: an older definition let them in, or a newer one knows more.
 //! Their pods stay as they are; their status says what is wrong.
 
-use super::{Context, error::Error, judge::Judgement, news::publish, report};
+use super::{
+    Context,
+    error::Error,
+    failure::{amended, unknown_lists},
+    gather::{self, Gathered},
+    judge::Judgement,
+    news::publish,
+    report,
+};
 use crate::{
     api::status::{ConditionType, Reason, Status},
     events,
@@ -28,7 +36,8 @@ pub async fn report<K: Kind>(context: &Context, invalid: &InvalidObject) -> Resu
         return Ok(Action::await_change());
     };
     let old = serde_json::from_value(object.data["status"].clone()).unwrap_or_default();
-    let status = status(&old, invalid, Timestamp::now());
+    let gathered = gather::seen::<K>(context, &invalid.metadata).await;
+    let status = status(&old, invalid, &gathered, Timestamp::now());
     if !report::same(Some(&old), &status) {
         let body: Value = json!({
             "apiVersion": resource.api_version, "kind": resource.kind,
@@ -43,7 +52,7 @@ pub async fn report<K: Kind>(context: &Context, invalid: &InvalidObject) -> Resu
     Ok(Action::await_change())
 }
 
-fn status(old: &Status, invalid: &InvalidObject, now: Timestamp) -> Status {
+fn status(old: &Status, invalid: &InvalidObject, gathered: &Gathered, now: Timestamp) -> Status {
     let message = format!("the spec cannot be read: {}", invalid.error);
     let judge = |type_, holds| Judgement {
         type_,
@@ -55,11 +64,14 @@ fn status(old: &Status, invalid: &InvalidObject, now: Timestamp) -> Status {
         judge(ConditionType::Ready, false),
         judge(ConditionType::Stalled, true),
         judge(ConditionType::ConfigurationValid, false),
+        unknown_lists("the spec cannot be read, so nothing is written: what the pods have stays"),
     ];
+    let lists = old.allowlist.clone();
     let generation = invalid.metadata.generation;
     Status {
         observed_generation: generation,
-        ..report::amended(old, judgements, generation, now)
+        allowlist: lists.map(|lists| report::recounted(gathered, lists)),
+        ..amended(old, judgements, generation, now)
     }
 }
 
@@ -75,7 +87,8 @@ mod tests {
             error: "queryTime: too long".to_owned(),
         };
         let now = Timestamp::UNIX_EPOCH;
-        let first = status(&Status::default(), &invalid, now);
+        let nothing = Gathered::default();
+        let first = status(&Status::default(), &invalid, &nothing, now);
         let answers: Vec<(&str, &str)> = first
             .conditions
             .iter()
@@ -95,9 +108,11 @@ mod tests {
         for condition in &mut served.conditions {
             "True".clone_into(&mut condition.status);
         }
-        let later = status(&served, &invalid, now);
+        let later = status(&served, &invalid, &nothing, now);
         assert!(later.is(ConditionType::Available) && later.is(ConditionType::StorageReady));
         assert!(!later.is(ConditionType::Ready));
+        let lists = later.condition(ConditionType::AllowlistApplied).unwrap();
+        assert_eq!(lists.status, "Unknown", "nothing is written");
         let told = events::transitions(Some(&served), &later);
         let about: Vec<_> = told.iter().filter_map(|it| it.note.as_deref()).collect();
         assert!(

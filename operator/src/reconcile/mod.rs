@@ -1,17 +1,19 @@
-//! The pipeline, one resource at a time: gather → validate → build → apply → report. gather, apply and the writes at the
-//! end talk to the cluster, the rest is pure. Nothing here sleeps, polls or waits. The files, by what they are for:
+//! The pipeline, one resource at a time: gather → validate → build → apply → report. gather, apply, the nudges in its midst
+//! and the writes at the end talk to the cluster, the rest is pure. Nothing here sleeps, polls or waits. The files, by what
+//! they are for:
 //!
 //! - the steps: `gather`, `validate`, (`crate::build`), `apply`, `report`; `judge/` has a condition a file
 //! - what is there: `known` (from the watches), `inventory` (whose is it), `workload` (how pods fare), `mounts` (what they lack)
 //! - lists: `sources` (read), `allowlist` (merged), `last_good` (read back), `standing` (which of both), `shelf` (written)
-//! - after the writes: `nudge` (so that pods have them in a second), `news` (status and events)
-//! - failures: `error` (its class), `backoff` (how long), `malformed` (what cannot be read)
+//! - once they are written: `nudge` (so that pods have them in a second); at the end: `news` (status and events)
+//! - failures: `error` (its class), `backoff` (how long), `failure` (what is said), `malformed` (what cannot be read)
 //! - from visit to visit: `queue` (who waits), `schedule` (who is visited uncalled), `memory` (what is remembered)
 
 pub mod allowlist;
 pub mod apply;
 pub mod backoff;
 pub mod error;
+pub mod failure;
 pub mod gather;
 pub mod inventory;
 pub mod judge;
@@ -39,6 +41,7 @@ use crate::{
     settings::Settings,
 };
 use error::{Class, Error};
+use failure::Failure;
 use gather::Gathered;
 use k8s_openapi::jiff::Timestamp;
 use known::Known;
@@ -99,11 +102,30 @@ impl Context {
 #[derive(Debug)]
 pub enum Outcome {
     /// Everything is written.
-    Applied(Box<Plan>, Box<Children<Applied>>),
+    Applied(Arc<Plan>, Box<Children<Applied>>),
     /// Nothing is written, because the spec cannot be.
     Refused(Refusal),
     /// Nothing is written, because somebody said so.
     Paused,
+    /// It failed; with the plan whose lists and configuration are written all the same, if it came so far.
+    Failed(Option<Arc<Plan>>),
+}
+
+impl Outcome {
+    /// The plan whose lists and configuration are written whole, if that is known.
+    pub fn written(&self) -> Option<&Plan> {
+        match self {
+            Self::Applied(plan, _) | Self::Failed(Some(plan)) => Some(plan),
+            Self::Refused(_) | Self::Paused | Self::Failed(None) => None,
+        }
+    }
+}
+
+/// What a visit found and wrote before it failed or its time was up.
+#[derive(Default)]
+struct Progress {
+    gathered: Option<Gathered>,
+    written: Option<Arc<Plan>>,
 }
 
 /// How long the work of one visit may take; saying what came of it may take half as long again.
@@ -120,7 +142,7 @@ pub async fn reconcile<K: Kind>(
         match &object.0 {
             // Boxed: typed objects make large futures.
             Ok(object) => Box::pin(visit(object, &context)).await,
-            Err(invalid) => malformed::report::<K>(&context, invalid).await,
+            Err(invalid) => Box::pin(malformed::report::<K>(&context, invalid)).await,
         }
     };
     let result = in_time(PATIENCE + PATIENCE / 2, visit).await;
@@ -149,47 +171,73 @@ async fn visit<K: Kind>(object: &K, context: &Context) -> Result<Action, Error> 
     if object.meta().deletion_timestamp.is_some() {
         return Ok(Action::await_change()); // owner references do the rest
     }
-    match in_time(PATIENCE, Box::pin(work(object, context))).await {
-        Ok((gathered, outcome)) => {
+    let mut progress = Progress::default();
+    let ended = in_time(PATIENCE, Box::pin(work(object, context, &mut progress))).await;
+    let gathered = match progress.gathered {
+        Some(gathered) => gathered,
+        None => gather::seen::<K>(context, object.meta()).await,
+    };
+    match ended {
+        Ok(outcome) => {
             let status = report::report(object, &gathered, &outcome, Timestamp::now());
             news::write(object, context, status).await?;
             Ok(Action::requeue(schedule::next_visit(&gathered, &outcome)))
         }
         Err(error) => {
-            let status = report::failed(object, &error, Timestamp::now());
-            let written = match status {
-                Some(status) => news::write(object, context, status).await,
-                None => Ok(()),
+            let failure = Failure {
+                error,
+                gathered,
+                outcome: Outcome::Failed(progress.written),
             };
-            match written {
-                // What waits for a change must have been told, or it is never heard of.
-                Err(unwritten) if error.class() == Class::Invalid => Err(unwritten),
-                // Otherwise the failure itself is what must be heard of.
-                _ => Err(error),
-            }
+            Err(Box::pin(failed(object, context, failure)).await)
         }
     }
 }
 
-async fn work<K: Kind>(object: &K, context: &Context) -> Result<(Gathered, Outcome), Error> {
+/// Says in the status what failed, and what is in force all the same.
+async fn failed<K: Kind>(object: &K, context: &Context, failure: Failure) -> Error {
+    let written = match failure.status(object, Timestamp::now()) {
+        Some(status) => news::write(object, context, status).await,
+        None => Ok(()),
+    };
+    let again = schedule::next_look(&failure.gathered, &failure.outcome);
+    match written {
+        // What waits for a change must have been told, or it is never heard of.
+        Err(unwritten) if failure.error.class() == Class::Invalid => unwritten,
+        // Otherwise the failure itself is what must be heard of.
+        _ => Error {
+            again,
+            ..failure.error
+        },
+    }
+}
+
+async fn work<K: Kind>(
+    object: &K,
+    context: &Context,
+    progress: &mut Progress,
+) -> Result<Outcome, Error> {
     let (key, began) = (Key::of::<K>(object.meta()), Instant::now());
     let gathered = Box::pin(gather::gather(context, object)).await?;
+    let gathered = &*progress.gathered.insert(gathered);
     if object
         .annotations()
         .get(names::ANNOTATION_PAUSED)
         .is_some_and(|value| value == "true")
     {
-        return Ok((gathered, Outcome::Paused));
+        return Ok(Outcome::Paused);
     }
-    let plan = match validate::validate(object, &gathered, &context.settings) {
-        Ok(plan) => plan,
-        Err(refusal) => return Ok((gathered, Outcome::Refused(refusal))),
+    let plan = match validate::validate(object, gathered, &context.settings) {
+        Ok(plan) => Arc::new(plan),
+        Err(refusal) => return Ok(Outcome::Refused(refusal)),
     };
     let children = build::children(&plan);
-    let applied = Box::pin(apply::apply(context, &key, children, &gathered)).await?;
+    let mut writer = apply::Writer::new(context, &key, gathered, &children);
+    let children = Box::pin(writer.lists(children)).await?;
+    progress.written = Some(plan.clone());
     let delivery = Delivery {
         key: &key,
-        gathered: &gathered,
+        gathered,
         plan: &plan,
         news: News {
             wanted: workload::wanted(&plan),
@@ -197,11 +245,10 @@ async fn work<K: Kind>(object: &K, context: &Context) -> Result<(Gathered, Outco
             began,
         },
     };
+    // Before the rest: that may be refused, and lists that are written should not wait for it.
     Box::pin(delivery.send(context)).await;
-    Ok((
-        gathered,
-        Outcome::Applied(Box::new(plan), Box::new(applied)),
-    ))
+    let applied = Box::pin(writer.rest(children)).await?;
+    Ok(Outcome::Applied(plan, Box::new(applied)))
 }
 
 /// A controller looked for an object and did not find it: it is deleted.

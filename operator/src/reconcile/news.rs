@@ -38,8 +38,11 @@ pub async fn write<K: Kind>(object: &K, context: &Context, status: Status) -> Re
 /// Events are a courtesy: a visit does not fail for them.
 pub async fn publish(context: &Context, told: &[Event], about: &ObjectReference) {
     for event in told {
-        if let Err(why) = context.recorder.publish(event, about).await {
-            tracing::warn!(name = about.name, %why, "an event could not be written");
+        let published = context.recorder.publish(event, about).await;
+        match published.map_err(Error::of("create", "events")) {
+            Err(error) if error.is_moot() => tracing::debug!(name = about.name, %error, "no event"),
+            Err(error) => tracing::warn!(name = about.name, %error, "no event"),
+            Ok(()) => {}
         }
     }
 }

@@ -2,14 +2,13 @@
 
 use super::{
     Outcome,
-    error::{Class, Error},
     gather::Gathered,
     judge::{self, Facts, Judgement},
     validate,
     workload::{self, Word, Workload},
 };
 use crate::{
-    api::status::{AllowlistStatus, ConditionType, Reason, Status, StorageStatus},
+    api::status::{AllowlistStatus, ConditionType, Status, StorageStatus},
     build::{Plan, selector_text},
     kinds::Kind,
 };
@@ -53,14 +52,29 @@ pub fn report<K: Kind>(
             gathered,
             old.storage,
         )),
-        allowlist: match outcome {
-            Outcome::Applied(plan, _) => Some(allowlist(plan, gathered, old.allowlist, now)),
-            // Nothing is written, and pods come and go all the same.
-            _ => old.allowlist.map(|old| AllowlistStatus {
-                applied: in_force(gathered, &old.hash, workload.wanted),
-                ..old
-            }),
-        },
+        allowlist: allowlists(gathered, outcome, old.allowlist, now),
+    }
+}
+
+/// The lists that are in force or on their way. Where nothing is written pods come and go all the same.
+pub(super) fn allowlists(
+    gathered: &Gathered,
+    outcome: &Outcome,
+    old: Option<AllowlistStatus>,
+    now: Timestamp,
+) -> Option<AllowlistStatus> {
+    match outcome.written() {
+        Some(plan) => Some(allowlist(plan, gathered, old, now)),
+        None => old.map(|old| recounted(gathered, old)),
+    }
+}
+
+/// The same lists as before, and how many pods have them by now.
+pub(super) fn recounted(gathered: &Gathered, old: AllowlistStatus) -> AllowlistStatus {
+    let wanted = Workload::of(gathered.stateful_set.as_ref()).wanted;
+    AllowlistStatus {
+        applied: in_force(gathered, &old.hash, wanted),
+        ..old
     }
 }
 
@@ -86,7 +100,7 @@ fn in_force(gathered: &Gathered, hash: &str, wanted: i32) -> String {
     format!("{}/{wanted}", pods.count())
 }
 
-/// The lists that are in force or on their way. What the last good ones were is known from before.
+/// The lists of a plan. What the last good ones were is known from before.
 fn allowlist(
     plan: &Plan,
     gathered: &Gathered,
@@ -105,68 +119,6 @@ fn allowlist(
         hash: new.hash.clone(),
         entries: new.entries.unwrap_or(old.entries),
         sources: new.sources.unwrap_or(old.sources),
-    }
-}
-
-/// The status after a failed visit: what was known stays, and what failed is said. A conflict is nobody's news, and of
-/// passing failures only the first is told: another text each time would be a write each time, and each write a visit.
-pub fn failed<K: Kind>(object: &K, error: &Error, now: Timestamp) -> Option<Status> {
-    let old = object.status().cloned().unwrap_or_default();
-    let (class, reason) = (error.class(), error.class().reason());
-    let told = |type_| {
-        Judgement::new(
-            type_,
-            type_ != ConditionType::Ready,
-            reason,
-            error.to_string(),
-        )
-    };
-    let retrying = old.condition(ConditionType::Reconciling);
-    let judgements = match class {
-        Class::Conflict => return None,
-        Class::Transient if retrying.is_some_and(|old| old.reason == reason.to_string()) => {
-            return None;
-        }
-        Class::Transient => vec![told(ConditionType::Reconciling)],
-        Class::Invalid | Class::Forbidden | Class::SchemaSkew => {
-            vec![told(ConditionType::Ready), told(ConditionType::Stalled)]
-        }
-    };
-    let generation = object.meta().generation;
-    let mut status = amended(&old, judgements, generation, now);
-    if class.is_terminal() {
-        status.observed_generation = generation;
-    }
-    Some(status)
-}
-
-/// An old status with new judgements about a part of it. What they do not name stays, but nothing is in progress or
-/// stalled unless they say so, and of what was never looked at nobody knows.
-pub fn amended(
-    old: &Status,
-    mut judgements: Vec<Judgement>,
-    generation: Option<i64>,
-    now: Timestamp,
-) -> Status {
-    let lasting = ConditionType::ALL.into_iter().filter(|it| it.is_lasting());
-    for type_ in lasting.filter(|type_| old.condition(*type_).is_none()) {
-        if judgements.iter().all(|judged| judged.type_ != type_) {
-            let message = "no visit has come this far yet";
-            judgements.push(Judgement::new(type_, None, Reason::Pending, message));
-        }
-    }
-    let mut conditions = conditions(judgements, old, generation, now);
-    for type_ in ConditionType::ALL {
-        let name = type_.to_string();
-        let passing = [ConditionType::Reconciling, ConditionType::Stalled].contains(&type_);
-        if !passing && conditions.iter().all(|new| new.type_ != name) {
-            conditions.extend(old.condition(type_).cloned());
-        }
-    }
-    conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
-    Status {
-        conditions,
-        ..old.clone()
     }
 }
 

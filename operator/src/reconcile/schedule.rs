@@ -34,21 +34,38 @@ const UNMOUNTED: Duration = Duration::from_secs(60);
 
 /// What no watch would tell is looked at soon, everything else rarely.
 pub fn next_visit(gathered: &Gathered, outcome: &Outcome) -> Duration {
-    let soon = match outcome {
-        Outcome::Refused(refusal) if refusal.reason == Reason::NameTaken => NAME_TAKEN,
-        Outcome::Applied(plan, _) if !workload::behind(gathered, plan).is_empty() => {
-            let slow = gathered.nudged.enough(&workload::wanted(plan));
-            if slow { LATE } else { ARRIVING }
-        }
+    let wait = soon(gathered, outcome).unwrap_or(STEADY);
+    spread(wait, 0.1, rand::random())
+}
+
+/// The same after a visit that failed when lists and configuration were written, and with them all that pods wait for.
+pub fn next_look(gathered: &Gathered, outcome: &Outcome) -> Option<Duration> {
+    outcome.written()?;
+    let wait = soon(gathered, outcome)?;
+    Some(spread(wait, 0.1, rand::random()))
+}
+
+fn soon(gathered: &Gathered, outcome: &Outcome) -> Option<Duration> {
+    let wait = match (outcome, arriving(gathered, outcome)) {
+        (_, Some(wait)) => wait,
+        (Outcome::Refused(refusal), _) if refusal.reason == Reason::NameTaken => NAME_TAKEN,
         _ if gathered.pods.iter().any(mounts::waits) => MOUNTING,
         _ if judge::refused(gathered).is_some() => REFUSING,
         _ if judge::certificate_refused(gathered).is_some() => REFUSING,
         _ if gathered.class_missing => CLASS_MISSING,
         _ if workload::has_silent_pods(gathered) => SILENT,
         _ if !gathered.unmounted.is_empty() => UNMOUNTED,
-        _ => STEADY,
+        _ => return None,
     };
-    spread(soon, 0.1, rand::random())
+    Some(wait)
+}
+
+/// What is written and not on all pods yet.
+fn arriving(gathered: &Gathered, outcome: &Outcome) -> Option<Duration> {
+    let plan = outcome.written()?;
+    let slow = gathered.nudged.enough(&workload::wanted(plan));
+    let behind = !workload::behind(gathered, plan).is_empty();
+    behind.then_some(if slow { LATE } else { ARRIVING })
 }
 
 /// After a failure: by class, per object.
@@ -60,9 +77,14 @@ pub fn after_failure<K: Kind>(
     let key = Key::of::<K>(object.meta());
     let backoff = &context.memory.backoff;
     let wait = backoff.failed(&key, error.class(), rand::random());
+    let sooner = error.again.filter(|again| *again < wait);
+    if sooner.is_some() {
+        backoff.uncount(&key);
+    }
+    let wait = sooner.unwrap_or(wait);
     context.metrics.retrying(backoff.failing());
     let wait = error.retry_after().map_or(wait, |asked| asked.max(wait));
-    if error.class() == Class::Conflict {
+    if error.class() == Class::Conflict || error.is_moot() {
         tracing::debug!(object = %key, %error, ?wait, "again");
     } else {
         tracing::warn!(object = %key, %error, ?wait, "a visit failed");
@@ -70,10 +92,10 @@ pub fn after_failure<K: Kind>(
     again(error, wait)
 }
 
-/// What the API server refuses stays refused until something changes.
+/// What the API server refuses stays refused until something changes, but pods may wait for what it took.
 fn again(error: &Error, wait: Duration) -> Action {
     match error.class() {
-        Class::Invalid => Action::await_change(),
+        Class::Invalid if error.again.is_none() => Action::await_change(),
         _ => Action::requeue(wait),
     }
 }
@@ -149,5 +171,10 @@ mod tests {
         ] {
             assert_eq!(again(&answer(code), wait), action, "{code}");
         }
+        let waited_for = Error {
+            again: Some(wait),
+            ..answer(422)
+        };
+        assert_eq!(again(&waited_for, wait), Action::requeue(wait));
     }
 }

@@ -28,7 +28,7 @@ impl Space {
     }
 
     /// What town's pod says that has all that is written about lists.
-    async fn all_written(&self) -> Value {
+    pub async fn all_written(&self) -> Value {
         let file = self.wanted("generation").await;
         let text = self.get("ConfigMap", "town-config").await.unwrap();
         let config = Config::read(text.data["data"][CONFIG_FILE].as_str().unwrap()).unwrap();

@@ -19,6 +19,7 @@ mod mounts;
 mod operator;
 mod pod;
 mod process;
+mod refused;
 mod requests;
 mod rights;
 mod scope;

@@ -11,7 +11,7 @@ use kube::{
 };
 use nostr_fleet_operator::{
     api::{
-        self, NostrRelay,
+        self,
         status::{ConditionType, Status},
     },
     names,
@@ -144,10 +144,10 @@ impl Space {
         .await;
     }
 
-    /// The status of town.
+    /// The status of town, also of one whose spec cannot be read.
     pub async fn status(&self) -> Status {
-        let relays = Api::<NostrRelay>::namespaced(self.client.clone(), &self.name);
-        relays.get("town").await.unwrap().status.unwrap_or_default()
+        let relay = self.get("NostrRelay", "town").await.unwrap();
+        serde_json::from_value(relay.data["status"].clone()).unwrap_or_default()
     }
 
     /// `True/Serving`, or `-`.

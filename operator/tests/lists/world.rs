@@ -22,7 +22,7 @@ use nostr_fleet_operator::{
     },
 };
 use relay_config::{Config, Hot, Lists, names::CONFIG_FILE};
-use std::{collections::BTreeMap, marker::PhantomData};
+use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
 
 pub const LAN: &str = "{allow: [10.0.0.0/8]}";
 pub const CRAWLERS: &str = "{from: [{configMap: {name: crawlers}}]}";
@@ -172,7 +172,7 @@ pub fn done(plan: Plan, made: Children<build::Prepared>) -> Outcome {
         stateful_set,
         phase,
     };
-    Outcome::Applied(Box::new(plan), Box::new(applied))
+    Outcome::Applied(Arc::new(plan), Box::new(applied))
 }
 
 pub fn whole(world: &mut World) -> Plan {

@@ -1,39 +1,53 @@
-//! Visits that fail.
+//! Visits that fail: what is said of the failure, and of the lists.
 
 use crate::{
-    common::town,
-    scene::{at, message, said, that_served},
+    common::{children, plan, settings, town, yaml},
+    scene::{SERVING, applied, at, message, said, that_served, with_answer},
 };
+use k8s_openapi::api::apps::v1::StatefulSet;
 use nostr_fleet_operator::{
-    api::status::ConditionType,
-    reconcile::{error::Error, report},
+    api::{
+        NostrRelay,
+        status::{AllowlistStatus, ConditionType, Reason, Status},
+    },
+    build::Plan,
+    reconcile::{
+        Outcome, allowlist::Rejected, error::Error, failure::Failure, gather::Gathered, report,
+    },
 };
+use serde_json::json;
+use std::sync::Arc;
 
-fn failure(code: u16, text: &str) -> Error {
+/// A request that the API server refuses, before anything is written.
+fn failure(code: u16, text: &str) -> Failure {
     let status = kube::core::Status {
         code,
         message: text.to_owned(),
         ..kube::core::Status::default()
     };
-    Error::of("patch", "services town")(kube::Error::Api(Box::new(status)))
+    Failure {
+        error: Error::of("patch", "services town")(kube::Error::Api(Box::new(status))),
+        gathered: Gathered::default(),
+        outcome: Outcome::Failed(None),
+    }
 }
 
 #[test]
 fn a_passing_failure_changes_only_reconciling() {
     let relay = that_served();
-    let status = report::failed(&relay, &failure(503, "busy"), at(5)).unwrap();
+    let status = failure(503, "busy").status(&relay, at(5)).unwrap();
     assert_eq!(said(&status, ConditionType::Ready), "True/Serving");
     assert_eq!(said(&status, ConditionType::Reconciling), "True/Retrying");
     assert!(message(&status, ConditionType::Reconciling).contains("cannot patch services town"));
     let mut retrying = relay.clone();
     retrying.status = Some(status);
-    let another = report::failed(&retrying, &failure(500, "busy at 12:01"), at(9));
-    assert_eq!(
-        another, None,
+    let another = failure(500, "busy at 12:01").status(&retrying, at(9));
+    assert!(
+        report::same(retrying.status.as_ref(), &another.unwrap()),
         "another text each time would be a write each time"
     );
     assert_eq!(
-        report::failed(&relay, &failure(409, "changed"), at(5)),
+        failure(409, "changed").status(&relay, at(5)),
         None,
         "nobody's news"
     );
@@ -42,7 +56,7 @@ fn a_passing_failure_changes_only_reconciling() {
 #[test]
 fn a_first_visit_that_fails_names_every_lasting_condition() {
     for (code, ready) in [(503, "Unknown/Pending"), (403, "False/Forbidden")] {
-        let status = report::failed(&town("{}"), &failure(code, "no"), at(0)).unwrap();
+        let status = failure(code, "no").status(&town("{}"), at(0)).unwrap();
         assert_eq!(said(&status, ConditionType::Ready), ready);
         for type_ in [
             ConditionType::Available,
@@ -62,7 +76,7 @@ fn conditions_of_others_are_not_written_as_ours_when_a_visit_fails() {
     let mut other = old.conditions[0].clone();
     other.type_ = "example.org/Approved".to_owned();
     old.conditions.push(other);
-    let status = report::failed(&relay, &failure(403, "no"), at(5)).unwrap();
+    let status = failure(403, "no").status(&relay, at(5)).unwrap();
     let types: Vec<&str> = status
         .conditions
         .iter()
@@ -78,7 +92,7 @@ fn a_failure_that_needs_a_human_stalls() {
         (422, "spec.x: invalid", "InvalidSpec"),
         (500, "failed to create typed patch object", "CrdOutdated"),
     ] {
-        let status = report::failed(&that_served(), &failure(code, text), at(5)).unwrap();
+        let status = failure(code, text).status(&that_served(), at(5)).unwrap();
         assert_eq!(
             said(&status, ConditionType::Ready),
             format!("False/{reason}")
@@ -88,5 +102,136 @@ fn a_failure_that_needs_a_human_stalls() {
             format!("True/{reason}")
         );
         assert_eq!(said(&status, ConditionType::Available), "True/Serving");
+    }
+}
+
+const DENY: &str = "access: {write: {mode: Deny}}";
+
+/// A relay that serves, whose pod has its lists in force.
+fn with_lists() -> (NostrRelay, AllowlistStatus) {
+    let mut relay = town("{}");
+    let gathered = having(&plan("{}", &settings()).allowlist.hash);
+    let status = report::report(&relay, &gathered, &applied("{}", SERVING), at(0));
+    let lists = status.allowlist.clone().unwrap();
+    assert_eq!(lists.applied, "1/1");
+    assert!(status.is(ConditionType::AllowlistApplied));
+    relay.status = Some(status);
+    (relay, lists)
+}
+
+/// What is found where the pod has the lists of this hash.
+fn having(hash: &str) -> Gathered {
+    Gathered {
+        stateful_set: Some(StatefulSet {
+            status: Some(yaml(SERVING)),
+            ..children("{}", &settings()).stateful_set
+        }),
+        ..with_answer(json!({"access": {"hash": hash}}))
+    }
+}
+
+/// A child behind lists and configuration is refused.
+fn refused(code: u16, plan: Plan, gathered: Gathered) -> Failure {
+    Failure {
+        gathered,
+        outcome: Outcome::Failed(Some(Arc::new(plan))),
+        ..failure(code, "no")
+    }
+}
+
+fn lists_of(status: &Status) -> AllowlistStatus {
+    status.allowlist.clone().unwrap()
+}
+
+#[test]
+fn lists_that_are_written_are_told_whatever_becomes_of_the_children_behind_them() {
+    let (relay, old) = with_lists();
+    let denying = || plan(DENY, &settings());
+    let new = denying().allowlist.hash;
+    assert_ne!(old.hash, new);
+    for (code, reconciling, stalled) in [
+        (500, "True/Retrying", "-"),
+        (403, "-", "True/Forbidden"),
+        (422, "-", "True/InvalidSpec"),
+        (409, "-", "-"),
+    ] {
+        for (has, applied, said_of_it) in [
+            (&old.hash, "0/1", "False/Propagating"),
+            (&new, "1/1", "True/Applied"),
+            (&String::new(), "0/1", "Unknown/Pending"),
+        ] {
+            let failure = refused(code, denying(), having(has));
+            let status = failure.status(&relay, at(5)).unwrap();
+            let lists = lists_of(&status);
+            assert_eq!((&lists.hash, lists.applied.as_str()), (&new, applied));
+            assert_ne!(lists.rotated_at, old.rotated_at, "{code}");
+            let of = |type_| said(&status, type_);
+            assert_eq!(of(ConditionType::AllowlistApplied), said_of_it, "{code}");
+            assert_eq!(of(ConditionType::Reconciling), reconciling, "{code}");
+            assert_eq!(of(ConditionType::Stalled), stalled, "{code}");
+        }
+    }
+}
+
+#[test]
+fn a_failure_that_lasts_is_told_once_and_the_lists_each_time() {
+    let (mut relay, old) = with_lists();
+    let denying = || plan(DENY, &settings());
+    let new = denying().allowlist.hash;
+    let failure = |has: &str| refused(500, denying(), having(has));
+    relay.status = failure(&old.hash).status(&relay, at(5));
+    let again = failure(&old.hash).status(&relay, at(6)).unwrap();
+    assert!(report::same(relay.status.as_ref(), &again));
+    let later = failure(&new).status(&relay, at(7)).unwrap();
+    assert_eq!(lists_of(&later).applied, "1/1");
+    assert_eq!(said(&later, ConditionType::Reconciling), "True/Retrying");
+}
+
+#[test]
+fn of_lists_that_may_not_be_written_nothing_is_known_but_what_the_pods_say() {
+    let (relay, old) = with_lists();
+    for code in [500, 403, 422] {
+        for (has, applied) in [(old.hash.as_str(), "1/1"), ("another", "0/1")] {
+            let failure = Failure {
+                gathered: having(has),
+                ..failure(code, "no")
+            };
+            let status = failure.status(&relay, at(5)).unwrap();
+            let judged = said(&status, ConditionType::AllowlistApplied);
+            assert_eq!(judged, "Unknown/Pending", "{code}");
+            let wanted = AllowlistStatus {
+                applied: applied.to_owned(),
+                ..old.clone()
+            };
+            assert_eq!(lists_of(&status), wanted, "{code}");
+        }
+    }
+}
+
+#[test]
+fn a_bad_list_is_told_and_mended_while_a_child_is_refused() {
+    let (mut relay, old) = with_lists();
+    let mut bad = plan("{}", &settings());
+    bad.allowlist.held_back = true;
+    bad.allowlist.rejected.push(Rejected {
+        reason: Reason::BadKey,
+        message: "ConfigMap residents, line 2".to_owned(),
+    });
+    let bad = refused(500, bad, having(&old.hash));
+    let status = bad.status(&relay, at(5)).unwrap();
+    for (type_, judged) in [
+        (ConditionType::ConfigurationValid, "False/BadKey"),
+        (ConditionType::Degraded, "True/ListRejected"),
+        (ConditionType::AllowlistApplied, "False/Rejected"),
+        (ConditionType::Ready, "True/Serving"),
+    ] {
+        assert_eq!(said(&status, type_), judged);
+    }
+    relay.status = Some(status);
+    for (code, valid) in [(500, "True/Valid"), (422, "False/InvalidSpec")] {
+        let mended = refused(code, plan("{}", &settings()), having(&old.hash));
+        let status = mended.status(&relay, at(9)).unwrap();
+        assert_eq!(said(&status, ConditionType::ConfigurationValid), valid);
+        assert_eq!(said(&status, ConditionType::Degraded), "False/AsSpecified");
     }
 }

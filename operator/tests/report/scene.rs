@@ -16,7 +16,7 @@ use nostr_fleet_operator::{
     },
 };
 use serde_json::{Value, json};
-use std::marker::PhantomData;
+use std::{marker::PhantomData, sync::Arc};
 
 pub const NOON: i64 = 1_800_000_000;
 
@@ -32,7 +32,7 @@ pub fn applied(spec: &str, set_status: &str) -> Outcome {
         ..made.stateful_set
     };
     Outcome::Applied(
-        Box::new(plan(spec, &settings())),
+        Arc::new(plan(spec, &settings())),
         Box::new(Children {
             service_account: made.service_account,
             shards: made.shards,

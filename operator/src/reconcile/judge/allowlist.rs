@@ -4,10 +4,7 @@ use super::{Facts, Judgement};
 use crate::{
     api::status::{ConditionType, Reason},
     build::Plan,
-    reconcile::{
-        Outcome,
-        workload::{self, Word},
-    },
+    reconcile::workload::{self, Word},
 };
 use kube::ResourceExt;
 
@@ -30,7 +27,7 @@ pub(super) fn allowlist_applied(facts: &Facts) -> Judgement {
     };
     let no = |reason, message| judge(Some(false), reason, message);
     let unknown = |message| judge(None, Reason::Pending, message);
-    let Outcome::Applied(plan, _) = facts.outcome else {
+    let Some(plan) = facts.outcome.written() else {
         return unknown("nothing is written: what the pods have stays".to_owned());
     };
     if let Some(kept) = facts.rejected().filter(|_| plan.allowlist.held_back) {

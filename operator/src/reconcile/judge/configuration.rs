@@ -61,10 +61,9 @@ fn cannot_mount(missing: &Unmounted, outcome: &Outcome) -> String {
     } else {
         format!("so {pod}, which runs on, could not start again")
     };
-    let secret = match outcome {
-        Outcome::Applied(plan, _) => plan.tls_secret.as_deref(),
-        _ => None,
-    };
+    let secret = outcome
+        .written()
+        .and_then(|plan| plan.tls_secret.as_deref());
     let tls = secret.filter(|secret| object == "Secret" || *object == format!("Secret {secret}"));
     let object = tls.map_or(object.clone(), |secret| format!("Secret {secret}"));
     let named = tls.map_or("", |_| ", which spec.tls.secretName names,");

@@ -1,0 +1,141 @@
+//! A visit that failed → status. What was known stays, what failed is said, and of the lists only what is known by now. Pure.
+
+use super::{
+    Outcome,
+    error::{Class, Error},
+    gather::Gathered,
+    judge::{self, Facts, Judgement},
+    report::{allowlists, conditions},
+    workload::Workload,
+};
+use crate::{
+    api::status::{ConditionType, Reason, Status},
+    kinds::Kind,
+};
+use k8s_openapi::jiff::Timestamp;
+
+/// A visit that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub error: Error,
+    /// What is there, as far as it was found.
+    pub gathered: Gathered,
+    /// What is written all the same.
+    pub outcome: Outcome,
+}
+
+/// What is about the lists that are written.
+const LISTED: [ConditionType; 3] = [
+    ConditionType::AllowlistApplied,
+    ConditionType::ConfigurationValid,
+    ConditionType::Degraded,
+];
+
+/// What is about the visit itself.
+const PASSING: [ConditionType; 2] = [ConditionType::Reconciling, ConditionType::Stalled];
+
+impl Failure {
+    /// The status after it. A conflict is nobody's news, and of passing failures only the first is told: another text each
+    /// time would be a write each time, and each write a visit. What is in force is told each time.
+    pub fn status<K: Kind>(&self, object: &K, now: Timestamp) -> Option<Status> {
+        let old = object.status().cloned().unwrap_or_default();
+        let class = self.error.class();
+        if class == Class::Conflict && self.outcome.written().is_none() {
+            return None;
+        }
+        let mut judgements = self.of_lists();
+        judgements.extend(self.of_itself(&old));
+        if class == Class::Invalid && !denied(&judgements, ConditionType::ConfigurationValid) {
+            judgements.retain(|judged| judged.type_ != ConditionType::ConfigurationValid);
+            judgements.push(self.told(ConditionType::ConfigurationValid, false));
+        }
+        let generation = object.meta().generation;
+        let mut status = amended(&old, judgements, generation, now);
+        status.allowlist = allowlists(&self.gathered, &self.outcome, old.allowlist, now);
+        if class.is_terminal() {
+            status.observed_generation = generation;
+        }
+        Some(status)
+    }
+
+    /// What failed, where it is news.
+    fn of_itself(&self, old: &Status) -> Vec<Judgement> {
+        let (class, retrying) = (
+            self.error.class(),
+            old.condition(ConditionType::Reconciling),
+        );
+        match class {
+            Class::Conflict => Vec::new(),
+            Class::Transient
+                if retrying.is_some_and(|old| old.reason == class.reason().to_string()) =>
+            {
+                Vec::new()
+            }
+            Class::Transient => vec![self.told(ConditionType::Reconciling, true)],
+            Class::Invalid | Class::Forbidden | Class::SchemaSkew => vec![
+                self.told(ConditionType::Ready, false),
+                self.told(ConditionType::Stalled, true),
+            ],
+        }
+    }
+
+    fn told(&self, type_: ConditionType, holds: bool) -> Judgement {
+        let reason = self.error.class().reason();
+        Judgement::new(type_, holds, reason, self.error.to_string())
+    }
+
+    /// What is in force, or that nobody knows.
+    fn of_lists(&self) -> Vec<Judgement> {
+        if self.outcome.written().is_none() {
+            return vec![unknown_lists(
+                "the visit failed before the lists were written: what the pods have stays, as far as is known",
+            )];
+        }
+        let workload = Workload::of(self.gathered.stateful_set.as_ref());
+        let mut judged = judge::judge(&Facts::new(&self.gathered, &self.outcome, workload));
+        judged.retain(|judged| LISTED.contains(&judged.type_));
+        judged
+    }
+}
+
+/// Nothing is known of the lists that are asked for.
+pub(super) fn unknown_lists(why: &str) -> Judgement {
+    Judgement::new(ConditionType::AllowlistApplied, None, Reason::Pending, why)
+}
+
+fn denied(judgements: &[Judgement], type_: ConditionType) -> bool {
+    let denies = |judged: &Judgement| judged.type_ == type_ && judged.holds == Some(false);
+    judgements.iter().any(denies)
+}
+
+/// An old status with new judgements about a part of it. What they do not name stays; but where they say anything about the
+/// visit itself nothing else is in progress or stalled, and of what was never looked at nobody knows.
+pub(super) fn amended(
+    old: &Status,
+    mut judgements: Vec<Judgement>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Status {
+    let lasting = ConditionType::ALL.into_iter().filter(|it| it.is_lasting());
+    for type_ in lasting.filter(|type_| old.condition(*type_).is_none()) {
+        if judgements.iter().all(|judged| judged.type_ != type_) {
+            let message = "no visit has come this far yet";
+            judgements.push(Judgement::new(type_, None, Reason::Pending, message));
+        }
+    }
+    let told = judgements.iter().any(|it| PASSING.contains(&it.type_));
+    let mut conditions = conditions(judgements, old, generation, now);
+    for type_ in ConditionType::ALL {
+        let name = type_.to_string();
+        let over = told && PASSING.contains(&type_);
+        if !over && conditions.iter().all(|new| new.type_ != name) {
+            conditions.extend(old.condition(type_).cloned());
+        }
+    }
+    conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
+    Status {
+        conditions,
+        ..old.clone()
+    }
+}
