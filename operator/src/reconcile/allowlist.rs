@@ -20,7 +20,12 @@ const NAMED: usize = 3;
 /// Ranges of addresses that the relay's file may hold.
 const RANGES: usize = 10_000;
 /// ConfigMaps that one selector may select.
-pub const SELECTED: u32 = 100;
+pub const SELECTED: usize = 100;
+/// Bytes of text in all ConfigMaps that one resource reads. The 120,000 entries that the shards hold are 8 MB with their dates
+/// and line ends, and comments may take as much again; the operator of all namespaces has 256Mi, and holds few of these at once.
+pub const SOURCES_BYTES: usize = 16_000_000;
+/// Entries that are merged before doubles are taken out: twice what the shards hold, and more.
+const MERGED: usize = 300_000;
 /// The field of ranges of addresses, below `spec`.
 const ADDRESSES: &str = "addresses";
 
@@ -38,6 +43,13 @@ pub struct Map {
     pub binary: BTreeSet<String>,
 }
 
+impl Map {
+    /// How long its texts are together.
+    pub fn bytes(&self) -> usize {
+        self.values.values().map(String::len).sum()
+    }
+}
+
 /// What was read of the sources.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
@@ -45,12 +57,16 @@ pub struct Sources {
     pub maps: Maps,
     /// Selectors that select more than are read.
     pub cut: Vec<Selector>,
+    /// Are they more than [`SOURCES_BYTES`] together? Then none is here.
+    pub too_large: bool,
 }
 
 impl From<Maps> for Sources {
     fn from(maps: Maps) -> Self {
-        let cut = Vec::new();
-        Self { maps, cut }
+        Self {
+            maps,
+            ..Self::default()
+        }
     }
 }
 
@@ -84,14 +100,14 @@ pub struct Asked {
 impl Asked {
     /// What these sources come to.
     pub fn of(access: &Access, auth: &Auth, ranges: &Addresses, sources: &Sources) -> Self {
-        let (maps, cut) = (&sources.maps, &sources.cut);
+        let maps = &sources.maps;
         let addresses =
-            few_enough(&ranges.from, ADDRESSES, cut).and_then(|()| addresses(ranges, maps));
+            few_enough(&ranges.from, ADDRESSES, sources).and_then(|()| addresses(ranges, maps));
         let terms = terms(access, auth, addresses.as_ref().ok());
         let mut lists = parts(access).into_iter();
         Self {
             lists: lists
-                .try_for_each(|part| few_enough(part.from, part.field, cut))
+                .try_for_each(|part| few_enough(part.from, part.field, sources))
                 .and_then(|()| merge(access, terms, maps)),
             addresses,
         }
@@ -205,10 +221,10 @@ pub fn merge(access: &Access, terms: Terms, maps: &Maps) -> Result<Merged, Rejec
             entries.extend(listed.map(|listed| entry(part.list, listed)));
         }
         for text in texts(part.from, part.field, maps)? {
-            for (index, line) in text.text.lines().enumerate() {
-                let name = || format!("{}, line {}", text.name, index + 1);
-                let listed = lines.take(lists::line(line), name).flatten();
-                entries.extend(listed.map(|listed| entry(part.list, listed)));
+            let listed = lines.good(&text, |line| lists::line(line));
+            entries.extend(listed.into_iter().map(|listed| entry(part.list, listed)));
+            if entries.len() > MERGED {
+                return too_many(&format!("more than {MERGED}"));
             }
         }
         used.extend(part.from.iter().flat_map(|source| named(source, maps)));
@@ -256,22 +272,22 @@ fn too_large(lists: &Lists) -> Result<(), Rejected> {
         bytes[entry.key.shard()] += 67 + if entry.until.is_some() { 11 } else { 0 };
     }
     match bytes.iter().max() {
-        Some(largest) if *largest > SHARD_BYTES => bad(format!(
-            "the lists of spec.access have {} entries, too many for eight ConfigMaps (about 120000): take some out",
-            lists.entries().len()
-        )),
+        Some(largest) if *largest > SHARD_BYTES => too_many(&lists.entries().len().to_string()),
         _ => Ok(()),
     }
+}
+
+fn too_many<T>(entries: &str) -> Result<T, Rejected> {
+    bad(format!(
+        "the lists of spec.access have {entries} entries, too many for eight ConfigMaps (about 120000): take some out"
+    ))
 }
 
 /// The ranges of addresses of the spec and its sources, which hold ranges that may not connect.
 pub fn addresses(asked: &Addresses, maps: &Maps) -> Result<access::Addresses, Rejected> {
     let (mut deny, mut lines) = (asked.deny.clone(), Bad::default());
     for text in texts(&asked.from, ADDRESSES, maps)? {
-        for (index, line) in text.text.lines().enumerate() {
-            let name = || format!("{}, line {}", text.name, index + 1);
-            deny.extend(lines.take(range(line), name).flatten());
-        }
+        deny.extend(lines.good(&text, range));
     }
     lines.verdict("ranges")?;
     deny.sort();
@@ -310,6 +326,8 @@ fn nowhere() -> access::Addresses {
 struct Bad {
     named: Vec<String>,
     count: usize,
+    /// Texts that were looked at.
+    judged: BTreeSet<String>,
 }
 
 impl Bad {
@@ -324,6 +342,26 @@ impl Bad {
                 None
             }
         }
+    }
+
+    /// The good lines of a text. One that feeds two lists is complained of once.
+    fn good<T, E: ToString>(
+        &mut self,
+        text: &Text,
+        read: impl Fn(&str) -> Result<Option<T>, E>,
+    ) -> Vec<T> {
+        let again = !self.judged.insert(text.name.clone());
+        let mut good = Vec::new();
+        for (index, line) in text.text.lines().enumerate() {
+            match read(line) {
+                Err(_) if again => {}
+                line => {
+                    let name = || format!("{}, line {}", text.name, index + 1);
+                    good.extend(self.take(line, name).flatten());
+                }
+            }
+        }
+        good
     }
 
     fn verdict(self, what: &str) -> Result<(), Rejected> {
@@ -359,9 +397,9 @@ fn named<'a>(source: &'a Source, maps: &'a Maps) -> Vec<&'a str> {
     }
 }
 
-/// All texts of a list's sources; a named one that is not there is missed.
+/// All texts of a list's sources, each once; a named one that is not there is missed.
 fn texts<'a>(from: &[Source], field: &str, maps: &'a Maps) -> Result<Vec<Text<'a>>, Rejected> {
-    let mut texts = Vec::new();
+    let (mut texts, mut there) = (Vec::new(), BTreeSet::new());
     for source in from {
         for name in named(source, maps) {
             let Some((name, map)) = maps.get_key_value(name) else {
@@ -370,7 +408,8 @@ fn texts<'a>(from: &[Source], field: &str, maps: &'a Maps) -> Result<Vec<Text<'a
                 ));
             };
             let only = source.config_map.as_ref().and_then(key);
-            texts.extend(read(name, map, only, field)?.map(|(key, text)| Text {
+            let new = read(name, map, only, field)?.filter(|(key, _)| there.insert((name, *key)));
+            texts.extend(new.map(|(key, text)| Text {
                 name: format!("ConfigMap {name}, key {key}"),
                 text,
             }));
@@ -411,8 +450,16 @@ fn key(source: &ConfigMapSource) -> Option<&str> {
     source.key.as_deref()
 }
 
-/// Each selector of these sources must select few enough.
-fn few_enough(from: &[Source], field: &str, cut: &[Selector]) -> Result<(), Rejected> {
+/// The sources must be small enough together, and each selector of these must select few enough.
+fn few_enough(from: &[Source], field: &str, sources: &Sources) -> Result<(), Rejected> {
+    if sources.too_large && !from.is_empty() {
+        return bad(format!(
+            "the ConfigMaps in spec.access and spec.addresses hold more than {} MB together (120000 entries are 8): \
+             name or select fewer in spec.{field}.from, or take out of them what is no list",
+            SOURCES_BYTES / 1_000_000
+        ));
+    }
+    let cut = &sources.cut;
     let mut selectors = from.iter().filter_map(|source| source.selector.as_ref());
     match selectors.find(|selector| cut.contains(selector)) {
         None => Ok(()),

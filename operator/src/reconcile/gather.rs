@@ -11,6 +11,7 @@ use super::{
     memory::Key,
     mounts::{self, Unmounted},
     nudge::Nudged,
+    room::Seat,
     sources,
 };
 use crate::{
@@ -51,6 +52,8 @@ pub struct Gathered {
     pub reachable: Option<Vec<NetworkPolicyPeer>>,
     /// What pods cannot mount.
     pub unmounted: Vec<Unmounted>,
+    /// Held until the end of the visit where lists are large.
+    pub seat: Option<Seat>,
     /// How far the newest configuration was on its way before this visit.
     pub nudged: Nudged,
 }
@@ -66,22 +69,28 @@ pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, 
     };
     let watched = watched::<K>(context, &whose);
     let pods = &watched.pods;
-    let (class_missing, found, sources) = tokio::try_join!(
+    let (class_missing, found, (sources, seat)) = tokio::try_join!(
         class_missing(context, object),
         inventory::look(context, object, &whose),
         sources::read(context, object),
     )?;
     let asked = merged(object.common(), sources).await;
-    let (written, reachable) = if asked.is_good() {
-        (Written::default(), None)
+    let (written, reachable, seat) = if asked.is_good() {
+        (Written::default(), None, seat)
     } else {
-        tokio::try_join!(
+        let seat = match seat {
+            Some(seat) => seat,
+            None => context.memory.room.seat().await, // what was last good may be large
+        };
+        let (written, reachable) = tokio::try_join!(
             sources::written(context, object),
             reachable(context, object),
-        )?
+        )?;
+        (written, reachable, Some(seat))
     };
     Ok(Gathered {
         asked: Some(asked),
+        seat,
         written,
         reachable,
         unmounted: mounts::look(context, object, pods).await?,

@@ -1,6 +1,8 @@
 //! All that the operator remembers about resources from visit to visit. Losing it costs a few requests and nothing else.
 
-use super::{backoff::Backoff, mounts::Looks, nudge::Nudges, shelf::Shelf, sources::Readers};
+use super::{
+    backoff::Backoff, mounts::Looks, nudge::Nudges, room::Room, shelf::Shelf, sources::Readers,
+};
 use crate::kinds::Kind;
 use kube::core::ObjectMeta;
 use std::{
@@ -22,6 +24,8 @@ pub struct Memory {
     pub shelf: Shelf,
     /// What the events of running pods said when they were looked at.
     pub looks: Looks,
+    /// Who holds large lists.
+    pub room: Room,
 }
 
 impl Memory {

@@ -4,7 +4,7 @@
 //!
 //! - the steps: `gather`, `validate`, (`crate::build`), `apply`, `report`; `judge/` has a condition a file
 //! - what is there: `known` (from the watches), `inventory` (whose is it), `workload` (how pods fare), `mounts` (what they lack)
-//! - lists: `sources` (read), `allowlist` (merged), `last_good` (read back), `standing` (which of both), `shelf` (written)
+//! - lists: `sources` (read), `room` (few large ones at once), `allowlist` (merged), `last_good` (read back), `standing` (which of both), `shelf` (written)
 //! - once they are written: `nudge` (so that pods have them in a second); at the end: `news` (status and events)
 //! - failures: `error` (its class), `backoff` (how long), `failure` (what is said), `malformed` (what cannot be read)
 //! - from visit to visit: `queue` (who waits), `schedule` (who is visited uncalled), `memory` (what is remembered)
@@ -26,6 +26,7 @@ mod news;
 pub mod nudge;
 pub mod queue;
 pub mod report;
+pub mod room;
 mod schedule;
 pub mod shelf;
 pub mod sources;

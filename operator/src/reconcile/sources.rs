@@ -3,15 +3,16 @@
 
 use super::{
     Context,
-    allowlist::{self, Map, Maps, SELECTED, Sources},
+    allowlist::{self, Map, SELECTED, SOURCES_BYTES, Sources},
     error::Error,
     last_good::Written,
     memory::{ByResource, Key},
+    room::{Room, Seat},
 };
 use crate::{api::access::Selector, kinds::Kind, names};
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, ResourceExt, api::ListParams, core::ObjectList};
+use kube::{Api, ResourceExt, api::ListParams};
 use relay_config::names::{CONFIG_FILE, shard};
 use std::collections::BTreeSet;
 
@@ -22,11 +23,10 @@ pub struct Readers {
 }
 
 impl Readers {
-    fn remember(&self, object: &Key, maps: &Maps) {
-        if maps.is_empty() {
+    fn remember(&self, object: &Key, names: BTreeSet<String>) {
+        if names.is_empty() {
             self.read.forget(object);
         } else {
-            let names = maps.keys().cloned().collect();
             self.read.with(|read| read.insert(object.clone(), names));
         }
     }
@@ -63,8 +63,11 @@ pub fn concerns<K: Kind>(object: &K, map: &ConfigMapMeta) -> bool {
 /// All that a watch of ConfigMaps carries.
 pub type ConfigMapMeta = kube::core::PartialObjectMeta<ConfigMap>;
 
-/// Reads the ConfigMaps that a resource's lists come from.
-pub async fn read<K: Kind>(context: &Context, object: &K) -> Result<Sources, Error> {
+/// Reads the ConfigMaps that a resource's lists come from, a few at a time, and a seat if they are large.
+pub async fn read<K: Kind>(
+    context: &Context,
+    object: &K,
+) -> Result<(Sources, Option<Seat>), Error> {
     let common = object.common();
     let sources = allowlist::sources(common.access, common.addresses);
     let mut wanted: BTreeSet<&str> = BTreeSet::new();
@@ -74,49 +77,123 @@ pub async fn read<K: Kind>(context: &Context, object: &K) -> Result<Sources, Err
         let new = |selector: &&Selector| !selectors.contains(selector);
         selectors.extend(source.selector.as_ref().filter(new));
     }
-    let api = api(context, object);
-    let one = |name| {
-        let api = api.clone();
-        async move {
-            let map = api.get_opt(name).await;
-            map.map_err(Error::of("get", format!("configmaps {name}")))
-        }
+    let mut reading = Reading {
+        api: api(context, object),
+        room: &context.memory.room,
+        read: Read::default(),
+        seat: None,
     };
-    let all = |selector: &Selector| {
-        let (api, asked) = (api.clone(), of(selector));
-        async move {
-            let list = api.list(&asked).await;
-            list.map_err(Error::of("list", "configmaps"))
-        }
-    };
-    let (named, selected) = tokio::try_join!(
-        try_join_all(wanted.into_iter().map(one)),
-        try_join_all(selectors.iter().copied().map(all)),
-    )?;
-    let cut = selectors.iter().zip(&selected);
-    let cut = cut.filter(|(_, list)| is_cut(list));
-    let cut = cut.map(|(selector, _)| (*selector).clone()).collect();
-    let theirs = |map: &ConfigMap| {
-        let manager = map.labels().get(names::LABEL_MANAGED_BY);
-        manager.is_none_or(|manager| manager != names::MANAGER)
-    };
-    let selected = selected.into_iter().flat_map(|list| list.items);
-    let maps = named.into_iter().flatten().chain(selected.filter(theirs));
-    let maps: Maps = maps.map(texts).collect();
+    for name in wanted {
+        reading.named(name).await?;
+    }
+    for selector in selectors {
+        reading.selected(selector).await?;
+    }
+    if reading.read.is_large() {
+        reading.sit().await;
+    }
+    let Reading { read, seat, .. } = reading;
+    let seat = seat.filter(|_| read.is_large());
     let key = Key::of::<K>(object.meta());
-    context.memory.readers.remember(&key, &maps);
-    Ok(Sources { maps, cut })
+    context.memory.readers.remember(&key, read.names);
+    Ok((read.sources, seat))
 }
 
-fn is_cut(list: &ObjectList<ConfigMap>) -> bool {
-    let more = list.metadata.continue_.as_deref();
-    more.is_some_and(|token| !token.is_empty())
+/// ConfigMaps of a selector that are asked for at once: each may be a megabyte.
+const PAGE: u32 = 8;
+/// The same without a seat.
+const FIRST: u32 = 2;
+/// Texts that are held without a seat.
+const SMALL: usize = 1_000_000;
+
+/// A visit that reads its sources.
+struct Reading<'a> {
+    api: Api<ConfigMap>,
+    room: &'a Room,
+    read: Read,
+    seat: Option<Seat>,
 }
 
-fn of(selector: &Selector) -> ListParams {
-    ListParams::default()
-        .labels(&selector.text())
-        .limit(SELECTED)
+impl Reading<'_> {
+    async fn named(&mut self, name: &str) -> Result<(), Error> {
+        if self.read.is_large() {
+            self.sit().await;
+        }
+        if !self.read.sources.too_large {
+            let map = self.api.get_opt(name).await;
+            let map = map.map_err(Error::of("get", format!("configmaps {name}")))?;
+            map.into_iter().for_each(|map| self.read.keep(map));
+        }
+        Ok(())
+    }
+
+    async fn selected(&mut self, selector: &Selector) -> Result<(), Error> {
+        if self.read.is_large() {
+            self.sit().await;
+        }
+        let (mut count, mut next) = (0, None);
+        while !self.read.sources.too_large {
+            let asked = ListParams {
+                limit: Some(if self.seat.is_some() { PAGE } else { FIRST }),
+                continue_token: next,
+                ..ListParams::default().labels(&selector.text())
+            };
+            let list = self.api.list(&asked).await;
+            let list = list.map_err(Error::of("list", "configmaps"))?;
+            count += list.items.len();
+            let theirs = list.items.into_iter().filter(is_theirs);
+            theirs.for_each(|map| self.read.keep(map));
+            if count > SELECTED {
+                self.read.sources.cut.push(selector.clone());
+                break;
+            }
+            next = list.metadata.continue_.filter(|token| !token.is_empty());
+            if next.is_none() {
+                break;
+            }
+            self.sit().await;
+        }
+        Ok(())
+    }
+
+    async fn sit(&mut self) {
+        if self.seat.is_none() {
+            self.seat = Some(self.room.seat().await);
+        }
+    }
+}
+
+/// What was read of the sources so far.
+#[derive(Debug, Default)]
+struct Read {
+    sources: Sources,
+    names: BTreeSet<String>,
+    bytes: usize,
+}
+
+impl Read {
+    /// Counts a ConfigMap once, and keeps none when they are too much.
+    fn keep(&mut self, map: ConfigMap) {
+        let (name, map) = texts(map);
+        if !self.names.insert(name.clone()) || self.sources.too_large {
+            return;
+        }
+        self.bytes += map.bytes();
+        self.sources.maps.insert(name, map);
+        if self.bytes > SOURCES_BYTES {
+            self.sources.too_large = true;
+            self.sources.maps.clear();
+        }
+    }
+
+    fn is_large(&self) -> bool {
+        self.bytes > SMALL
+    }
+}
+
+fn is_theirs(map: &ConfigMap) -> bool {
+    let manager = map.labels().get(names::LABEL_MANAGED_BY);
+    manager.is_none_or(|manager| manager != names::MANAGER)
 }
 
 fn api<K: Kind>(context: &Context, object: &K) -> Api<ConfigMap> {
@@ -165,4 +242,33 @@ pub async fn written<K: Kind>(context: &Context, object: &K) -> Result<Written, 
         *place = shard;
     }
     Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ConfigMap with a text of so many bytes.
+    fn map(name: &str, bytes: usize) -> ConfigMap {
+        serde_json::from_value(serde_json::json!({
+            "metadata": {"name": name}, "data": {"list": " ".repeat(bytes)},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn sources_are_kept_up_to_a_bound_and_none_beyond_it() {
+        for (more, kept) in [(0, 17), (1, 0)] {
+            let mut read = Read::default();
+            for number in 0..16 {
+                read.keep(map(&format!("m{number}"), SOURCES_BYTES / 16));
+            }
+            read.keep(map("m0", SOURCES_BYTES)); // selected and named, or selected twice
+            assert!(!read.sources.too_large && read.is_large());
+            read.keep(map("last", more));
+            assert_eq!(read.sources.maps.len(), kept, "{more}");
+            assert_eq!(read.sources.too_large, kept == 0);
+            assert!(read.names.contains("last"), "a change of it is heard of");
+        }
+    }
 }

@@ -64,7 +64,7 @@ impl Space {
         Lists::whole(&hot, &shards).ok()
     }
 
-    async fn until_entries(&self, entries: usize) {
+    pub async fn until_entries(&self, entries: usize) {
         eventually(&format!("{entries} entries are in force"), || async {
             let lists = self.lists_of("town").await;
             lists.is_some_and(|lists| lists.entries().len() == entries)

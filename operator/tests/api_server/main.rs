@@ -25,6 +25,7 @@ mod rights;
 mod scope;
 mod server;
 mod shut;
+mod sources;
 mod space;
 mod specs;
 mod status;

@@ -49,6 +49,34 @@ fn every_bad_line_is_named_by_source_and_line_and_never_repeated() {
 }
 
 #[test]
+fn a_source_of_two_lists_is_complained_of_once_and_listed_in_both() {
+    let from =
+        "from: [{configMap: {name: residents}}, {selector: {matchLabels: {list: residents}}}]";
+    let spec = format!("{{read: {{mode: Allow, {from}}}, write: {{mode: Allow, {from}}}}}");
+    let why = merge(
+        &spec,
+        &format!("{{residents: {{list: \"me\\n{ANNA}\\nyou\"}}}}"),
+    )
+    .unwrap_err();
+    let bad = "not a public key: write npub1… or 64 lower-case hex characters";
+    assert_eq!(
+        why.message,
+        format!(
+            "ConfigMap residents, key list, line 1: {bad}; ConfigMap residents, key list, line 3: {bad}"
+        )
+    );
+    let good = merge(&spec, &format!("{{residents: {{list: '{ANNA}'}}}}")).unwrap();
+    assert_eq!(listed(&good).len(), 2);
+    // The same line of another text is another line.
+    let sources = "{residents: {a: me, b: me}}";
+    let why = merge(&spec, sources).unwrap_err().message;
+    assert!(
+        why.contains("key a, line 1") && why.ends_with(&format!("key b, line 1: {bad}")),
+        "{why}"
+    );
+}
+
+#[test]
 fn a_key_of_the_spec_with_a_wrong_checksum_is_named_by_its_place() {
     let why = merge(
         &format!("{{banned: {{pubkeys: ['{ANNA}', '{ANNA_NPUB}x']}}}}"),
@@ -180,6 +208,47 @@ fn a_selector_that_selects_too_many_refuses_the_lists_that_it_is_for_and_no_othe
     assert!(crawlers.lists.is_ok());
     let why = crawlers.addresses.unwrap_err().message;
     assert!(why.contains("spec.addresses.from"), "{why}");
+}
+
+#[test]
+fn sources_that_are_too_large_refuse_what_comes_from_them_and_nothing_else() {
+    let sources = Sources {
+        too_large: true,
+        ..Sources::default()
+    };
+    let from = "from: [{configMap: {name: residents}}]";
+    for (lists, ranges) in [(true, true), (true, false), (false, true), (false, false)] {
+        let named = |is| if is { from } else { "" };
+        let access = access(&format!("{{banned: {{{}}}}}", named(lists)));
+        let ranges_from = yaml(&format!("{{{}}}", named(ranges)));
+        let asked = Asked::of(&access, &Auth::default(), &ranges_from, &sources);
+        assert_eq!(asked.lists.is_err(), lists);
+        assert_eq!(asked.addresses.is_err(), ranges);
+        if let Err(why) = asked.lists {
+            assert_eq!(why.reason, Reason::BadKey);
+            let words = "the ConfigMaps in spec.access and spec.addresses hold more than 16 MB together (120000 entries are 8): \
+                         name or select fewer in spec.access.banned.from, or take out of them what is no list";
+            assert_eq!(why.message, words);
+        }
+    }
+}
+
+#[test]
+fn lines_that_are_too_many_to_be_merged_are_refused_whatever_they_come_to() {
+    let doubles = |lines: usize| {
+        let map = Map {
+            values: [("list".to_owned(), format!("{ANNA}\n").repeat(lines))].into(),
+            ..Map::default()
+        };
+        let from = "from: [{configMap: {name: big}}]";
+        let spec = format!(
+            "{{read: {{mode: Deny, {from}}}, write: {{mode: Deny, {from}}}, banned: {{{from}}}}}"
+        );
+        merged(&spec, &[("big".to_owned(), map)].into())
+    };
+    assert_eq!(listed(&doubles(100_000).unwrap()).len(), 3);
+    let why = doubles(100_001).unwrap_err().message;
+    assert!(why.contains("more than 300000 entries, too many"), "{why}");
 }
 
 #[test]
