@@ -221,7 +221,7 @@ pub fn merge(access: &Access, terms: Terms, maps: &Maps) -> Result<Merged, Rejec
             entries.extend(listed.map(|listed| entry(part.list, listed)));
         }
         for text in texts(part.from, part.field, maps)? {
-            let listed = lines.good(&text, |line| lists::line(line));
+            let listed = lines.good(&text, lists::line);
             entries.extend(listed.into_iter().map(|listed| entry(part.list, listed)));
             if entries.len() > MERGED {
                 return too_many(&format!("more than {MERGED}"));

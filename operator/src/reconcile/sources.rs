@@ -122,7 +122,9 @@ impl Reading<'_> {
         if !self.read.sources.too_large {
             let map = self.api.get_opt(name).await;
             let map = map.map_err(Error::of("get", format!("configmaps {name}")))?;
-            map.into_iter().for_each(|map| self.read.keep(map));
+            if let Some(map) = map {
+                self.read.keep(map);
+            }
         }
         Ok(())
     }
@@ -141,8 +143,9 @@ impl Reading<'_> {
             let list = self.api.list(&asked).await;
             let list = list.map_err(Error::of("list", "configmaps"))?;
             count += list.items.len();
-            let theirs = list.items.into_iter().filter(is_theirs);
-            theirs.for_each(|map| self.read.keep(map));
+            for map in list.items.into_iter().filter(is_theirs) {
+                self.read.keep(map);
+            }
             if count > SELECTED {
                 self.read.sources.cut.push(selector.clone());
                 break;
