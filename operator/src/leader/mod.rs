@@ -9,7 +9,11 @@
 pub mod election;
 pub mod fence;
 
-use crate::{admin::Health, metrics::Metrics, reconcile::backoff::spread};
+use crate::{
+    admin::Health,
+    metrics::Metrics,
+    reconcile::{backoff::spread, error::words},
+};
 use election::{Election, Now, Step, Terms};
 use fence::Fence;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -157,7 +161,7 @@ impl Candidate {
         match timeout(left.min(self.terms.renew / 2), self.exchange()).await {
             Ok(Ok(turn)) => Ok(turn),
             Ok(Err(kube::Error::Api(status))) if status.code == 409 => Ok(Turn::Contended),
-            Ok(Err(why)) => Err(why.to_string()),
+            Ok(Err(why)) => Err(words(&why)),
             Err(_) => Err("the API server does not answer".to_owned()),
         }
     }
@@ -192,7 +196,10 @@ impl Candidate {
         };
         match timeout(self.terms.renew / 2, exchange).await {
             Ok(Ok(())) => tracing::info!(lease = self.name, "given back"),
-            Ok(Err(why)) => tracing::warn!(lease = self.name, %why, "the lease is left to expire"),
+            Ok(Err(why)) => {
+                let why = words(&why);
+                tracing::warn!(lease = self.name, why, "the lease is left to expire");
+            }
             Err(_) => tracing::warn!(lease = self.name, "the lease is left to expire"),
         }
     }

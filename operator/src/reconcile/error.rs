@@ -19,7 +19,7 @@ pub struct Error {
 }
 
 /// What the API server said, in its own sentence: kube adds a dump of the whole answer.
-fn words(error: &kube::Error) -> String {
+pub fn words(error: &kube::Error) -> String {
     let kube::Error::Api(status) = error else {
         return error.to_string();
     };

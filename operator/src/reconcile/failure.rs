@@ -52,6 +52,10 @@ impl Failure {
         }
         let generation = object.meta().generation;
         let mut status = amended(&old, judgements, generation, now);
+        if self.outcome.written().is_some() {
+            let paused = ConditionType::Paused.to_string();
+            status.conditions.retain(|it| it.type_ != paused);
+        }
         status.allowlist = allowlists(&self.gathered, &self.outcome, old.allowlist, now);
         if class.is_terminal() {
             status.observed_generation = generation;

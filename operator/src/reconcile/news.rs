@@ -40,8 +40,12 @@ pub async fn publish(context: &Context, told: &[Event], about: &ObjectReference)
     for event in told {
         let published = context.recorder.publish(event, about).await;
         match published.map_err(Error::of("create", "events")) {
-            Err(error) if error.is_moot() => tracing::debug!(name = about.name, %error, "no event"),
-            Err(error) => tracing::warn!(name = about.name, %error, "no event"),
+            Err(error) if error.is_moot() => {
+                tracing::debug!(name = about.name, %error, "nobody reads it");
+            }
+            Err(error) => {
+                tracing::warn!(name = about.name, %error, "an event could not be written");
+            }
             Ok(()) => {}
         }
     }

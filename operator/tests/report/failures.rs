@@ -188,6 +188,19 @@ fn a_failure_that_lasts_is_told_once_and_the_lists_each_time() {
 }
 
 #[test]
+fn a_resource_that_is_not_paused_any_more_does_not_say_so_where_its_visit_fails() {
+    let (mut relay, old) = with_lists();
+    let paused = report::report(&relay, &having(&old.hash), &Outcome::Paused, at(1));
+    assert_eq!(said(&paused, ConditionType::Paused), "True/AnnotationSet");
+    relay.status = Some(paused);
+    let written = refused(403, plan("{}", &settings()), having(&old.hash));
+    for (failure, says) in [(written, "-"), (failure(403, "no"), "True/AnnotationSet")] {
+        let status = failure.status(&relay, at(5)).unwrap();
+        assert_eq!(said(&status, ConditionType::Paused), says);
+    }
+}
+
+#[test]
 fn of_lists_that_may_not_be_written_nothing_is_known_but_what_the_pods_say() {
     let (relay, old) = with_lists();
     for code in [500, 403, 422] {
