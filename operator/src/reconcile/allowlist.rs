@@ -1,22 +1,22 @@
 //! Spec and sources of lists → one generation of all that says who gets in, or what is wrong with it. Pure. Nothing of a line
 //! is ever repeated in a message: people paste secret keys.
 
-use crate::{
-    api::{
-        access::{Access, Addresses, ConfigMapSource, Selector, Source},
-        shared::Texts,
-        status::Reason,
-    },
-    names,
+mod lines;
+mod texts;
+
+use crate::api::{
+    access::{Access, Addresses, Selector, Source},
+    shared::Texts,
+    status::Reason,
 };
+use lines::Bad;
 use relay_config::{
     Auth, Cidr, Lists, access,
     lists::{self, Entry, List, Modes, SHARD_BYTES, SHARDS, Terms},
 };
 use std::collections::{BTreeMap, BTreeSet};
+use texts::{few_enough, named, texts};
 
-/// Bad lines that a message names; the rest is counted.
-const NAMED: usize = 3;
 /// Ranges of addresses that the relay's file may hold.
 const RANGES: usize = 10_000;
 /// ConfigMaps that one selector may select.
@@ -138,12 +138,6 @@ impl Part<'_> {
         let places = self.from.iter().map(place);
         places.chain(["pubkeys".to_owned()]).collect()
     }
-}
-
-/// A text with the words that name it.
-struct Text<'a> {
-    name: String,
-    text: &'a str,
 }
 
 /// On which terms the spec lets somebody in; nobody where its addresses cannot be used.
@@ -318,155 +312,6 @@ fn nowhere() -> access::Addresses {
     access::Addresses {
         allow: Vec::new(),
         deny: everywhere.to_vec(),
-    }
-}
-
-/// Bad lines: the first few by name.
-#[derive(Default)]
-struct Bad {
-    named: Vec<String>,
-    count: usize,
-    /// Texts that were looked at.
-    judged: BTreeSet<String>,
-}
-
-impl Bad {
-    fn take<T, E: ToString>(&mut self, line: Result<T, E>, name: impl Fn() -> String) -> Option<T> {
-        match line {
-            Ok(good) => Some(good),
-            Err(why) => {
-                self.count += 1;
-                if self.count <= NAMED {
-                    self.named.push(format!("{}: {}", name(), why.to_string()));
-                }
-                None
-            }
-        }
-    }
-
-    /// The good lines of a text. One that feeds two lists is complained of once.
-    fn good<T, E: ToString>(
-        &mut self,
-        text: &Text,
-        read: impl Fn(&str) -> Result<Option<T>, E>,
-    ) -> Vec<T> {
-        let again = !self.judged.insert(text.name.clone());
-        let mut good = Vec::new();
-        for (index, line) in text.text.lines().enumerate() {
-            match read(line) {
-                Err(_) if again => {}
-                line => {
-                    let name = || format!("{}, line {}", text.name, index + 1);
-                    good.extend(self.take(line, name).flatten());
-                }
-            }
-        }
-        good
-    }
-
-    fn verdict(self, what: &str) -> Result<(), Rejected> {
-        if self.count == 0 {
-            return Ok(());
-        }
-        let mut named = self.named;
-        if self.count > NAMED {
-            named.push(format!(
-                "and {} more that are no {what}",
-                self.count - NAMED
-            ));
-        }
-        bad(named.join("; "))
-    }
-}
-
-/// The names of the ConfigMaps of a source that are there.
-fn named<'a>(source: &'a Source, maps: &'a Maps) -> Vec<&'a str> {
-    let selected = |map: &Map| {
-        source
-            .selector
-            .as_ref()
-            .is_some_and(|selector| selector.selects(&map.labels))
-    };
-    match &source.config_map {
-        Some(one) => vec![one.name.as_str()],
-        None => maps
-            .iter()
-            .filter(|(_, map)| selected(map))
-            .map(|(name, _)| name.as_str())
-            .collect(),
-    }
-}
-
-/// All texts of a list's sources, each once; a named one that is not there is missed.
-fn texts<'a>(from: &[Source], field: &str, maps: &'a Maps) -> Result<Vec<Text<'a>>, Rejected> {
-    let (mut texts, mut there) = (Vec::new(), BTreeSet::new());
-    for source in from {
-        for name in named(source, maps) {
-            let Some((name, map)) = maps.get_key_value(name) else {
-                return missing(format!(
-                    "ConfigMap {name}, which spec.{field}.from names, does not exist: create it"
-                ));
-            };
-            let only = source.config_map.as_ref().and_then(key);
-            let new = read(name, map, only, field)?.filter(|(key, _)| there.insert((name, *key)));
-            texts.extend(new.map(|(key, text)| Text {
-                name: format!("ConfigMap {name}, key {key}"),
-                text,
-            }));
-        }
-    }
-    Ok(texts)
-}
-
-/// The texts of a ConfigMap that count: all, or those under one key.
-fn read<'a>(
-    name: &str,
-    map: &'a Map,
-    only: Option<&str>,
-    field: &str,
-) -> Result<impl Iterator<Item = (&'a String, &'a String)>, Rejected> {
-    let counts = move |key: &str| only.is_none_or(|only| only == key);
-    if let Some(key) = map.binary.iter().find(|key| counts(key)) {
-        return bad(format!(
-            "ConfigMap {name}, key {key}: not UTF-8 text: save it as UTF-8, or name another key in spec.{field}.from"
-        ));
-    }
-    if let Some(key) = only.filter(|key| !map.values.contains_key(*key)) {
-        return missing(format!(
-            "ConfigMap {name} has no key {key}, which spec.{field}.from names: add it"
-        ));
-    }
-    let manager = map.labels.get(names::LABEL_MANAGED_BY);
-    if manager.is_some_and(|manager| manager == names::MANAGER) {
-        return bad(format!(
-            "ConfigMap {name}, which spec.{field}.from names, has the label {}, the mark of what the operator writes and of nothing else: take the label off",
-            names::managed()
-        ));
-    }
-    Ok(map.values.iter().filter(move |(key, _)| counts(key)))
-}
-
-fn key(source: &ConfigMapSource) -> Option<&str> {
-    source.key.as_deref()
-}
-
-/// The sources must be small enough together, and each selector of these must select few enough.
-fn few_enough(from: &[Source], field: &str, sources: &Sources) -> Result<(), Rejected> {
-    if sources.too_large && !from.is_empty() {
-        return bad(format!(
-            "the ConfigMaps in spec.access and spec.addresses hold more than {} MB together (120000 entries are 8): \
-             name or select fewer in spec.{field}.from, or take out of them what is no list",
-            SOURCES_BYTES / 1_000_000
-        ));
-    }
-    let cut = &sources.cut;
-    let mut selectors = from.iter().filter_map(|source| source.selector.as_ref());
-    match selectors.find(|selector| cut.contains(selector)) {
-        None => Ok(()),
-        Some(selector) => bad(format!(
-            "the selector {} in spec.{field}.from selects more than {SELECTED} ConfigMaps: join some of them",
-            selector.text()
-        )),
     }
 }
 
