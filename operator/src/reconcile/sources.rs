@@ -99,10 +99,10 @@ pub async fn read<K: Kind>(
     Ok((read.sources, seat))
 }
 
-/// ConfigMaps of a selector that are asked for at once: each may be a megabyte.
-const PAGE: u32 = 8;
+/// ConfigMaps of a selector that are asked for at once: each may be a megabyte, and an answer is held three times while it is read.
+const PAGE: u32 = 4;
 /// The same without a seat.
-const FIRST: u32 = 2;
+const FIRST: u32 = 1;
 /// Texts that are held without a seat.
 const SMALL: usize = 1_000_000;
 
