@@ -24,12 +24,12 @@ use super::{
     turns::Place,
 };
 use crate::{
-    hub::{Held, Hub, Keys},
+    hub::{Held, Hub, Keys, cost},
     metrics::AuthFailure,
     policy,
     role::Answer,
     store::{Answers, Outcome, Ticket},
-    wire::{Event, EventId, PublicKey, Unreadable, Verdict, Verified, reply},
+    wire::{Event, EventId, PublicKey, Unreadable, Verdict, Verified, kind, reply},
 };
 use std::{borrow::Borrow, sync::Arc};
 use tokio::sync::OwnedSemaphorePermit;
@@ -255,11 +255,11 @@ impl Batch<'_> {
     }
 
     /// Step 9: stored events to the writer with a return ticket, ephemeral ones to the hub.
-    fn hand_over(&mut self, events: Vec<Candidate<Verified>>, permit: OwnedSemaphorePermit) {
+    fn hand_over(&mut self, events: Vec<Candidate<Verified>>, mut permit: OwnedSemaphorePermit) {
         let (mut passed_on, mut stored) = (Vec::new(), Vec::new());
         for Candidate { place, event, .. } in events {
             match self.shared.role.answer(&event) {
-                Answer::Store => stored.push((place, event)),
+                Answer::Store => stored.push((place, apart(&event, &mut permit), event)),
                 Answer::FanOut => {
                     let ok = reply::ok(&event.id(), true, &Verdict::NONE);
                     self.judged.answers.push((place, ok));
@@ -277,24 +277,34 @@ impl Batch<'_> {
         }
     }
 
-    fn submit(&self, events: Vec<(Place, Verified)>, held: Held) {
-        let places = events.iter().map(|(place, event)| (*place, event.id()));
-        let to = Arc::new(Return {
-            mailbox: Arc::clone(self.mailbox),
-            hub: self.shared.hub.clone(),
-            tickets: places.collect(),
-            held,
-        });
+    fn submit(&self, events: Vec<(Place, Option<Held>, Verified)>, held: Held) {
+        let together = events.iter().filter(|(_, apart, _)| apart.is_none());
+        let together = together.map(|(place, _, event)| (*place, event.id()));
+        let all = self.answers(together.collect(), held);
         let hot = self.shared.hot.load();
-        let url = hot.url.as_deref();
-        let events = events.into_iter().zip(0..);
-        let tickets = events.map(|((_, event), token)| Ticket {
-            vanish: policy::vanish::names_us(&event, url),
-            event,
-            token,
-            to: Arc::clone(&to) as Arc<dyn Answers>,
+        let (url, mut tokens) = (hot.url.as_deref(), 0..);
+        let tickets = events.into_iter().map(|(place, apart, event)| {
+            let (token, to) = match apart {
+                Some(held) => (0, self.answers(vec![(place, event.id())], held)),
+                None => (tokens.next().unwrap_or(u64::MAX), Arc::clone(&all)),
+            };
+            Ticket {
+                vanish: policy::vanish::names_us(&event, url),
+                event,
+                token,
+                to,
+            }
         });
         self.shared.store.submit(tickets.collect());
+    }
+
+    fn answers(&self, tickets: Vec<(Place, EventId)>, held: Held) -> Arc<dyn Answers> {
+        Arc::new(Return {
+            mailbox: Arc::clone(self.mailbox),
+            hub: self.shared.hub.clone(),
+            tickets,
+            held,
+        })
     }
 
     fn refuse(&mut self, place: Place, id: &EventId, verdict: &Verdict) {
@@ -305,7 +315,14 @@ impl Batch<'_> {
     }
 }
 
-/// The return ticket of a batch: which event each token means. What was held of the flow is free again when its last
+/// What a request that may take the writer long holds of the flow by itself: the rest of its batch is free without it.
+fn apart(event: &Verified, permit: &mut OwnedSemaphorePermit) -> Option<Held> {
+    let is_long = [kind::DELETION, kind::VANISH].contains(&event.kind());
+    let own = is_long.then(|| permit.split(cost(event.text().len()) as usize));
+    own.flatten().map(Arc::new)
+}
+
+/// The return ticket of a batch, or of one event: which event each token means. What was held of the flow is free again when its last
 /// ticket is gone and what was stored was passed on.
 struct Return {
     mailbox: Arc<Mailbox>,

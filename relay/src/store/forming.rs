@@ -14,7 +14,7 @@ use super::{
     ticket::{Committed, Failure, Outcome, Ticket},
     view,
 };
-use crate::wire::{Verified, kind};
+use crate::wire::{PublicKey, Verified, kind};
 use heed::RwTxn;
 use std::sync::Arc;
 
@@ -53,6 +53,22 @@ impl From<Task> for Job {
 }
 
 impl Job {
+    /// Will somebody be told what became of it?
+    pub fn is_waited_for(&self) -> bool {
+        match &self.task {
+            Task::Event(_) => true,
+            Task::Remove(removing) => removing.reply.is_some(),
+        }
+    }
+
+    /// Whose, if it may remove much.
+    pub fn author(&self) -> Option<PublicKey> {
+        match &self.task {
+            Task::Event(ticket) if asks(ticket) => Some(ticket.event.pubkey()),
+            _ => None,
+        }
+    }
+
     /// Bytes of its text.
     pub fn bytes(&self) -> usize {
         match &self.task {
@@ -63,7 +79,7 @@ impl Job {
 }
 
 /// Is it a request to delete or to vanish? If it removes something, it may use the reserve.
-fn frees(ticket: &Ticket) -> bool {
+fn asks(ticket: &Ticket) -> bool {
     ticket.vanish || ticket.event.kind() == kind::DELETION
 }
 
@@ -180,7 +196,8 @@ impl Forming<'_> {
     }
 
     fn event(&mut self, ticket: &Ticket, progress: Progress, welcome: bool) -> Result<Done, Stop> {
-        let room = self.room.saturating_sub(ticket.event.text().len());
+        let text = ticket.event.text().len();
+        let room = self.room.saturating_sub(text).max(self.room / 2);
         let frames = self.frames();
         let look = Look {
             view: &self.shared.view,
@@ -188,7 +205,7 @@ impl Forming<'_> {
             frames: &frames,
         };
         let decision = decide::decide(&look, &ticket.event, ticket.vanish, room)?;
-        let frees = |removes| frees(ticket) && (removes || progress.removed > 0);
+        let frees = |removes| asks(ticket) && (removes || progress.removed > 0);
         let (before, effects, bytes) = match decision {
             Decision::Refused(outcome) => return Ok(Done::Event(outcome)),
             Decision::Part(_) if self.group.count() > 0 => return Ok(Done::Part(progress)),
@@ -203,7 +220,7 @@ impl Forming<'_> {
                 ..
             } => (before, effects, bytes),
         };
-        self.spend(ticket.event.text().len() + bytes);
+        self.spend(text + bytes);
         for effects in before {
             self.add(|out, stamp| entry::write_removal(out, stamp, &effects))?;
         }

@@ -35,14 +35,26 @@ impl Turns {
             return self.long.pop_front().into_iter().collect();
         }
         let (mut jobs, mut room) = (Vec::new(), self.room(bytes));
-        while jobs.len() < GROUP_JOBS && (jobs.is_empty() || room > 0) {
-            let Some(job) = self.jobs.pop_front() else {
+        while jobs.len() < GROUP_JOBS
+            && let Some(job) = self.jobs.pop_front()
+        {
+            if self.is_behind(&job) {
+                self.long.push_back(job);
+            } else if jobs.is_empty() || job.bytes() <= room {
+                room = room.saturating_sub(job.bytes());
+                jobs.push(job);
+            } else {
+                self.jobs.push_front(job);
                 break;
-            };
-            room = room.saturating_sub(job.bytes());
-            jobs.push(job);
+            }
         }
         jobs
+    }
+
+    /// Does something long of the same author go on, which removes what this one would?
+    fn is_behind(&self, job: &Job) -> bool {
+        let author = job.author();
+        author.is_some() && self.long.iter().any(|long| long.author() == author)
     }
 
     /// Bytes of text that this group adds and removes. While something long goes on the others add less than it removes, so that
@@ -60,6 +72,13 @@ impl Turns {
         for job in jobs.rev() {
             self.jobs.push_front(job);
         }
+    }
+
+    /// The store closes: those that somebody waits for, who can ask again.
+    pub fn give_up(&mut self) -> VecDeque<Job> {
+        let (waited, rest) = self.long.drain(..).partition(Job::is_waited_for);
+        self.long = rest;
+        waited
     }
 
     /// This one takes another group.

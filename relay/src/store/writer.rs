@@ -62,6 +62,14 @@ pub(super) fn refuse(command: Command) {
     // The others carry a reply channel: dropping it is the answer.
 }
 
+/// Answers what the store has no time to go on with: its parts are durable, and nobody was told OK.
+fn give_up(job: Job) {
+    match job.task {
+        Task::Event(ticket) => refuse(Command::Events(vec![ticket])),
+        Task::Remove(removing) => refuse(Command::Remove(removing)),
+    }
+}
+
 impl Writer {
     /// `is_dirty`: the proof already names this run.
     pub fn new(shared: Arc<Shared>, log: Log, is_dirty: bool) -> Self {
@@ -85,7 +93,6 @@ impl Writer {
                     }
                     Command::Remove(removing) => self.turns.extend([Task::Remove(removing)]),
                     Command::Roll(reply) => {
-                        self.drain();
                         // A caller that stopped waiting needs no answer.
                         let _ = reply.send(self.roll());
                     }
@@ -94,15 +101,12 @@ impl Writer {
                 }
             }
             self.group();
+            if closing {
+                self.turns.give_up().into_iter().for_each(give_up);
+            }
         }
         self.close();
         drop(obituary);
-    }
-
-    fn drain(&mut self) {
-        while !self.turns.is_idle() {
-            self.group();
-        }
     }
 
     fn close(&mut self) {
@@ -256,8 +260,11 @@ impl Writer {
         };
         let mut done = Vec::with_capacity(jobs.len());
         for job in jobs {
+            if !done.is_empty() && job.bytes().max(1) > forming.room {
+                break;
+            }
             done.push(forming.job(job, purpose)?);
-            if forming.room == 0 || matches!(done.last(), Some(Done::Part(_))) {
+            if matches!(done.last(), Some(Done::Part(_))) {
                 break;
             }
         }
@@ -307,14 +314,15 @@ impl Writer {
             active: self.log.active_first(),
         };
         loop {
-            if !self.grow_view(Purpose::Ordinary) && !self.grow_view(Purpose::Removal) {
-                let why = "the view has no room for what the log has";
-                return Err(Stop::Broken(why, format!("numbers {numbers:?}")));
-            }
             match apply::replay(&self.shared.view, &frames, numbers.clone()) {
                 Ok(upto) if upto == *numbers.end() => return Ok(()),
                 Ok(upto) => numbers = upto + 1..=*numbers.end(),
-                Err(error) if view::is_full(&error) => {}
+                Err(error) if view::is_full(&error) => {
+                    if !self.grow_view(Purpose::Ordinary) && !self.grow_view(Purpose::Removal) {
+                        let why = "the view has no room for what the log has";
+                        return Err(Stop::Broken(why, format!("numbers {numbers:?}")));
+                    }
+                }
                 Err(error) => {
                     return Err(Stop::Broken(
                         "the view could not be committed",

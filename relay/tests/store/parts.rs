@@ -99,11 +99,17 @@ fn others_write_between_the_parts_of_a_deletion_and_it_is_whole_in_the_end() {
     submit_all(&store, &notes);
     let request = deletion_of(&notes);
     let others = (0..30).map(|n| event(2, NOW - n, 1, &[], &"y".repeat(700)));
-    let batch: Vec<_> = [request.clone()].into_iter().chain(others).collect();
+    let first = event(2, NOW + 50, 1, &[], "in the same group");
+    let batch = [request.clone(), first.clone()].into_iter();
+    let batch: Vec<_> = batch.chain(others).collect();
+    let sent: Vec<_> = [first, request]
+        .into_iter()
+        .chain(batch[2..].to_vec())
+        .collect();
 
-    let told = answered(&store, &batch);
+    let told = answered(&store, &sent);
     assert!(told.iter().all(|(_, it)| matches!(it, Outcome::Stored(_))));
-    let place_of_request = told.iter().position(|(token, _)| *token == 0).unwrap();
+    let place_of_request = told.iter().position(|(token, _)| *token == 1).unwrap();
     assert!(
         place_of_request > 8,
         "others wait for one part, not for all"
@@ -157,7 +163,9 @@ fn what_expires_at_once_is_swept_in_parts() {
     submit_all(&store, &notes(&[&["expiration", &at]]));
     stored(&store, &stays);
     place.clock.set(NOW + 1000);
+    let before = store.committed().get();
     store.sweep().unwrap();
+    assert!(store.committed().get() > before + 8, "in many entries");
     lasts(&place, store, &[stays]);
 }
 
@@ -170,7 +178,9 @@ fn what_an_operator_removes_in_parts_is_counted_as_one_and_stays_away() {
     let strangers = [event(3, NOW, 1, &[], "never seen")];
     let all = notes.iter().chain(&strangers);
     let ids = all.clone().map(|event| event.id()).collect();
+    let before = store.committed().get();
     assert_eq!(store.remove(ids, Removal::Ordered).unwrap(), NOTES);
+    assert!(store.committed().get() > before + 8, "in many entries");
     for note in all {
         assert_eq!(submit(&store, note), Outcome::Deleted);
     }
@@ -211,4 +221,46 @@ fn a_deletion_that_failed_in_its_middle_is_made_whole_by_sending_it_again() {
     assert_eq!(store.contains(&[request.id()]).unwrap(), [false]);
     stored(&store, &request);
     lasts(&place, store, &[request, other]);
+}
+
+#[test]
+fn who_closes_the_store_does_not_wait_for_the_end_of_a_deletion() {
+    let place = Place::new();
+    let store = narrow(&place);
+    let notes = notes(&[]);
+    submit_all(&store, &notes);
+    let request = deletion_of(&notes);
+    let told = Arc::new(Told::default());
+    store.submit(vec![Ticket {
+        event: request.clone(),
+        vanish: false,
+        token: 0,
+        to: told.clone(),
+    }]);
+    store.close();
+    let answer = told.0.lock().unwrap().clone();
+    assert_eq!(answer, [(0, Outcome::Failed(Failure::Broken))]);
+
+    let store = narrow(&place);
+    assert!(count(&store, &["{}"]) > 1, "the rest is left");
+    stored(&store, &request);
+    lasts(&place, store, &[request]);
+}
+
+#[test]
+fn two_requests_of_one_key_and_a_roll_in_between_end_well() {
+    let place = Place::new();
+    let store = narrow(&place);
+    let notes = notes(&[]);
+    submit_all(&store, &notes);
+    let again = event(1, NOW + 101, 5, &[&["e", &key(7)]], "again");
+    let batch = [deletion_of(&notes), again, event(2, NOW, 1, &[], "other")];
+    let told = std::thread::scope(|scope| {
+        let told = scope.spawn(|| answered(&store, &batch));
+        store.compact().unwrap();
+        told.join().unwrap()
+    });
+    assert!(told.iter().all(|(_, it)| matches!(it, Outcome::Stored(_))));
+    let [request, again, other] = batch;
+    lasts(&place, store, &[again, request, other]);
 }
