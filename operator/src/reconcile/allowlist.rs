@@ -21,7 +21,7 @@ use texts::{few_enough, named, texts};
 const RANGES: usize = 10_000;
 /// ConfigMaps that one selector may select.
 pub const SELECTED: usize = 100;
-/// Bytes of text in all ConfigMaps that one resource reads. The 120,000 entries that the shards hold are 8 MB with their dates
+/// Bytes of all ConfigMaps that one resource reads. The 120,000 entries that the shards hold are 8 MB with their dates
 /// and line ends, and comments may take as much again; the operator of all namespaces has 256Mi, and holds few of these at once.
 pub const SOURCES_BYTES: usize = 16_000_000;
 /// Entries that are merged before doubles are taken out: twice what the shards hold, and more.
@@ -43,10 +43,16 @@ pub struct Map {
     pub binary: BTreeSet<String>,
 }
 
+/// What each text, key and label takes besides its bytes.
+const PIECE: usize = 64;
+
 impl Map {
-    /// How long its texts are together.
+    /// How much of it is held: texts, keys and labels.
     pub fn bytes(&self) -> usize {
-        self.values.values().map(String::len).sum()
+        let pairs = self.values.iter().chain(&self.labels);
+        let pairs = pairs.map(|(key, value)| key.len() + value.len() + PIECE);
+        let binary = self.binary.iter().map(|key| key.len() + PIECE);
+        pairs.sum::<usize>() + binary.sum::<usize>()
     }
 }
 
@@ -282,16 +288,15 @@ pub fn addresses(asked: &Addresses, maps: &Maps) -> Result<access::Addresses, Re
     let (mut deny, mut lines) = (asked.deny.clone(), Bad::default());
     for text in texts(&asked.from, ADDRESSES, maps)? {
         deny.extend(lines.good(&text, range));
+        deny.sort();
+        deny.dedup();
+        if deny.len() > RANGES {
+            return bad(format!(
+                "spec.addresses has more than {RANGES} ranges to deny: join neighbours"
+            ));
+        }
     }
     lines.verdict("ranges")?;
-    deny.sort();
-    deny.dedup();
-    if deny.len() > RANGES {
-        return bad(format!(
-            "spec.addresses has {} ranges to deny, at most {RANGES} are possible: join neighbours",
-            deny.len()
-        ));
-    }
     Ok(access::Addresses {
         allow: asked.allow.clone(),
         deny,

@@ -44,7 +44,7 @@ impl Failure {
         if class == Class::Conflict && self.outcome.written().is_none() {
             return None;
         }
-        let mut judgements = self.of_lists();
+        let mut judgements = self.of_lists(&old);
         judgements.extend(self.of_itself(&old));
         if class == Class::Invalid && !denied(&judgements, ConditionType::ConfigurationValid) {
             judgements.retain(|judged| judged.type_ != ConditionType::ConfigurationValid);
@@ -65,17 +65,9 @@ impl Failure {
 
     /// What failed, where it is news.
     fn of_itself(&self, old: &Status) -> Vec<Judgement> {
-        let (class, retrying) = (
-            self.error.class(),
-            old.condition(ConditionType::Reconciling),
-        );
-        match class {
+        match self.error.class() {
             Class::Conflict => Vec::new(),
-            Class::Transient
-                if retrying.is_some_and(|old| old.reason == class.reason().to_string()) =>
-            {
-                Vec::new()
-            }
+            Class::Transient if self.is_known(old) => Vec::new(),
             Class::Transient => vec![self.told(ConditionType::Reconciling, true)],
             Class::Invalid | Class::Forbidden | Class::SchemaSkew => vec![
                 self.told(ConditionType::Ready, false),
@@ -89,9 +81,18 @@ impl Failure {
         Judgement::new(type_, holds, reason, self.error.to_string())
     }
 
-    /// What is in force, or that nobody knows.
-    fn of_lists(&self) -> Vec<Judgement> {
+    /// Is it told already that visits fail for now?
+    fn is_known(&self, old: &Status) -> bool {
+        let retrying = old.condition(ConditionType::Reconciling);
+        retrying.is_some_and(|old| old.reason == self.error.class().reason().to_string())
+    }
+
+    /// What is in force, or that nobody knows. One passing failure makes nothing unknown: the next visit comes in a second.
+    fn of_lists(&self, old: &Status) -> Vec<Judgement> {
         if self.outcome.written().is_none() {
+            if self.error.class() == Class::Transient && !self.is_known(old) {
+                return Vec::new();
+            }
             return vec![unknown_lists(
                 "the visit failed before the lists were written: what the pods have stays, as far as is known",
             )];

@@ -52,7 +52,7 @@ pub struct Gathered {
     pub reachable: Option<Vec<NetworkPolicyPeer>>,
     /// What pods cannot mount.
     pub unmounted: Vec<Unmounted>,
-    /// Held until the end of the visit where lists are large.
+    /// Held until they are written where lists are large.
     pub seat: Option<Seat>,
     /// How far the newest configuration was on its way before this visit.
     pub nudged: Nudged,
@@ -78,15 +78,15 @@ pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, 
     let (written, reachable, seat) = if asked.is_good() {
         (Written::default(), None, seat)
     } else {
-        let seat = match seat {
-            Some(seat) => seat,
-            None => context.memory.room.seat().await, // what was last good may be large
-        };
         let (written, reachable) = tokio::try_join!(
             sources::written(context, object),
             reachable(context, object),
         )?;
-        (written, reachable, Some(seat))
+        let seat = match seat {
+            None if written.bytes() > sources::SMALL => Some(context.memory.room.seat().await),
+            seat => seat,
+        };
+        (written, reachable, seat)
     };
     Ok(Gathered {
         asked: Some(asked),

@@ -14,6 +14,14 @@ pub struct Written {
     pub shards: [Option<String>; SHARDS],
 }
 
+impl Written {
+    /// How much of it is held.
+    pub fn bytes(&self) -> usize {
+        let texts = self.shards.iter().chain([&self.config]).flatten();
+        texts.map(String::len).sum()
+    }
+}
+
 /// What the resource itself says.
 #[derive(Clone, Copy, Debug)]
 pub struct Resource<'a> {

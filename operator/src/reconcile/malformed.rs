@@ -8,7 +8,7 @@ use super::{
     gather::{self, Gathered},
     judge::Judgement,
     news::publish,
-    report,
+    report, schedule,
 };
 use crate::{
     api::status::{ConditionType, Reason, Status},
@@ -49,7 +49,7 @@ pub async fn report<K: Kind>(context: &Context, invalid: &InvalidObject) -> Resu
         let told = events::transitions(Some(&old), &status);
         publish(context, &told, &object.object_ref(&resource)).await;
     }
-    Ok(Action::await_change())
+    Ok(Action::requeue(schedule::STEADY)) // what the pods say may change
 }
 
 fn status(old: &Status, invalid: &InvalidObject, gathered: &Gathered, now: Timestamp) -> Status {

@@ -219,7 +219,8 @@ async fn work<K: Kind>(
     progress: &mut Progress,
 ) -> Result<Outcome, Error> {
     let (key, began) = (Key::of::<K>(object.meta()), Instant::now());
-    let gathered = Box::pin(gather::gather(context, object)).await?;
+    let mut gathered = Box::pin(gather::gather(context, object)).await?;
+    let seat = gathered.seat.take();
     let gathered = &*progress.gathered.insert(gathered);
     if object
         .annotations()
@@ -235,6 +236,7 @@ async fn work<K: Kind>(
     let children = build::children(&plan);
     let mut writer = apply::Writer::new(context, &key, gathered, &children);
     let children = Box::pin(writer.lists(children)).await?;
+    drop(seat); // others wait for it, and what follows may take long
     progress.written = Some(plan.clone());
     let delivery = Delivery {
         key: &key,

@@ -1,19 +1,30 @@
-//! How many visits may hold large lists at the same time: lists of all namespaces pass through one process, whose memory is
-//! bounded. Whoever needs a seat waits for one, holds it until the end of the visit, and never needs a second.
+//! How many visits may hold large lists at the same time, and how many ConfigMaps may be on their way: those of all namespaces
+//! pass through one process, whose memory is bounded. Whoever needs a seat waits for one, holds it until the lists are written,
+//! and never needs a second.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Visits with large lists at the same time. One may take 40 MB: 16 of sources, half as much on the way, entries and shards.
 const SEATS: usize = 2;
 
+/// Answers with ConfigMaps at the same time. One may take 40 MB: two of a megabyte and a half, whose letters may be six bytes each
+/// on the way, and an answer is held twice while it is read.
+const ANSWERS: usize = 2;
+
 /// Where visits with large lists sit.
 #[derive(Debug)]
-pub struct Room(Arc<Semaphore>);
+pub struct Room {
+    seats: Arc<Semaphore>,
+    answers: Semaphore,
+}
 
 impl Default for Room {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(SEATS)))
+        Self {
+            seats: Arc::new(Semaphore::new(SEATS)),
+            answers: Semaphore::new(ANSWERS),
+        }
     }
 }
 
@@ -26,18 +37,35 @@ pub struct Seat {
 impl Room {
     /// Waits for a seat; the first come is the first served.
     pub async fn seat(&self) -> Seat {
-        let permit = self.0.clone().acquire_owned().await;
+        let permit = self.seats.clone().acquire_owned().await;
         let permit = permit.expect("this semaphore is never closed");
         Seat {
             _permit: Arc::new(permit),
         }
+    }
+
+    /// Asks for ConfigMaps when few others do.
+    pub async fn ask<T>(&self, question: impl Future<Output = T>) -> T {
+        let permit = self.answers.acquire().await;
+        let _permit = permit.expect("this semaphore is never closed");
+        question.await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures::FutureExt;
+    use futures::{FutureExt, future::pending};
+
+    #[test]
+    fn two_answers_are_on_their_way_and_the_third_is_not_asked_for() {
+        let room = Room::default();
+        let mut two = [(); 2].map(|()| Box::pin(room.ask(pending::<()>())));
+        assert!(two.iter_mut().all(|it| it.now_or_never().is_none()));
+        assert!(room.ask(async {}).now_or_never().is_none());
+        drop(two);
+        assert!(room.ask(async {}).now_or_never().is_some());
+    }
 
     #[test]
     fn two_sit_and_the_third_waits_until_one_is_gone() {

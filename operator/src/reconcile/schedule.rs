@@ -14,7 +14,7 @@ use kube::{Resource, core::DeserializeGuard, runtime::controller::Action};
 use std::time::Duration;
 
 /// Without news an object is looked at again after this time: a safety net for lost watches.
-const STEADY: Duration = Duration::from_secs(600);
+pub const STEADY: Duration = Duration::from_secs(600);
 /// Pods are nudged, and it takes about a second.
 const ARRIVING: Duration = Duration::from_millis(500);
 /// It takes longer than that.
@@ -84,7 +84,7 @@ pub fn after_failure<K: Kind>(
     let wait = sooner.unwrap_or(wait);
     context.metrics.retrying(backoff.failing());
     let wait = error.retry_after().map_or(wait, |asked| asked.max(wait));
-    if error.class() == Class::Conflict || error.is_moot() {
+    if error.class() == Class::Conflict || error.is_moot() || sooner.is_some() {
         tracing::debug!(object = %key, %error, ?wait, "again");
     } else {
         tracing::warn!(object = %key, %error, ?wait, "a visit failed");
@@ -92,10 +92,11 @@ pub fn after_failure<K: Kind>(
     again(error, wait)
 }
 
-/// What the API server refuses stays refused until something changes, but pods may wait for what it took.
+/// What the API server refuses stays refused until something changes, mostly the resource; but it may be a policy of somebody else,
+/// and pods may wait for what was taken.
 fn again(error: &Error, wait: Duration) -> Action {
     match error.class() {
-        Class::Invalid if error.again.is_none() => Action::await_change(),
+        Class::Invalid if error.again.is_none() => Action::requeue(STEADY),
         _ => Action::requeue(wait),
     }
 }
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_api_server_refuses_waits_for_a_change_and_what_passes_does_not() {
+    fn what_the_api_server_refuses_waits_for_a_change_or_ten_minutes_and_what_passes_less() {
         let answer = |code| {
             let status = kube::core::Status {
                 code,
@@ -164,7 +165,7 @@ mod tests {
         };
         let wait = Duration::from_secs(7);
         for (code, action) in [
-            (422, Action::await_change()),
+            (422, Action::requeue(STEADY)),
             (403, Action::requeue(wait)),
             (503, Action::requeue(wait)),
             (409, Action::requeue(wait)),

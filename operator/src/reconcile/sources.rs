@@ -89,22 +89,17 @@ pub async fn read<K: Kind>(
     for selector in selectors {
         reading.selected(selector).await?;
     }
-    if reading.read.is_large() {
-        reading.sit().await;
-    }
+    reading.sit().await;
     let Reading { read, seat, .. } = reading;
-    let seat = seat.filter(|_| read.is_large());
     let key = Key::of::<K>(object.meta());
     context.memory.readers.remember(&key, read.names);
     Ok((read.sources, seat))
 }
 
-/// ConfigMaps of a selector that are asked for at once: each may be a megabyte, and an answer is held three times while it is read.
-const PAGE: u32 = 4;
-/// The same without a seat.
-const FIRST: u32 = 1;
-/// Texts that are held without a seat.
-const SMALL: usize = 1_000_000;
+/// ConfigMaps of a selector that are asked for at once: each may be a megabyte and a half.
+const PAGE: u32 = 2;
+/// Bytes that are held without a seat.
+pub const SMALL: usize = 1_000_000;
 
 /// A visit that reads its sources.
 struct Reading<'a> {
@@ -116,11 +111,9 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     async fn named(&mut self, name: &str) -> Result<(), Error> {
-        if self.read.is_large() {
-            self.sit().await;
-        }
+        self.sit().await;
         if !self.read.sources.too_large {
-            let map = self.api.get_opt(name).await;
+            let map = self.room.ask(self.api.get_opt(name)).await;
             let map = map.map_err(Error::of("get", format!("configmaps {name}")))?;
             if let Some(map) = map {
                 self.read.keep(map);
@@ -130,17 +123,15 @@ impl Reading<'_> {
     }
 
     async fn selected(&mut self, selector: &Selector) -> Result<(), Error> {
-        if self.read.is_large() {
-            self.sit().await;
-        }
         let (mut count, mut next) = (0, None);
         while !self.read.sources.too_large {
+            self.sit().await;
             let asked = ListParams {
-                limit: Some(if self.seat.is_some() { PAGE } else { FIRST }),
+                limit: Some(PAGE),
                 continue_token: next,
                 ..ListParams::default().labels(&selector.text())
             };
-            let list = self.api.list(&asked).await;
+            let list = self.room.ask(self.api.list(&asked)).await;
             let list = list.map_err(Error::of("list", "configmaps"))?;
             count += list.items.len();
             for map in list.items.into_iter().filter(is_theirs) {
@@ -154,13 +145,13 @@ impl Reading<'_> {
             if next.is_none() {
                 break;
             }
-            self.sit().await;
         }
         Ok(())
     }
 
+    /// Takes a seat as soon as what is held is large.
     async fn sit(&mut self) {
-        if self.seat.is_none() {
+        if self.seat.is_none() && self.read.is_large() {
             self.seat = Some(self.room.seat().await);
         }
     }
@@ -222,11 +213,11 @@ fn texts(map: ConfigMap) -> (String, Map) {
 /// Reads back what our own ConfigMaps hold: needed only when new lists cannot be used.
 pub async fn written<K: Kind>(context: &Context, object: &K) -> Result<Written, Error> {
     let name = object.name_any();
-    let api = api(context, object);
+    let (api, room) = (api(context, object), &context.memory.room);
     let text = |map: String, key: String| {
         let api = api.clone();
         async move {
-            let there = api.get_opt(&map).await;
+            let there = room.ask(api.get_opt(&map)).await;
             let there = there.map_err(Error::of("get", format!("configmaps {map}")))?;
             Ok::<_, Error>(there.and_then(|map| map.data?.remove(&key)))
         }
@@ -250,25 +241,37 @@ pub async fn written<K: Kind>(context: &Context, object: &K) -> Result<Written, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
-    /// A ConfigMap with a text of so many bytes.
+    /// A ConfigMap of so many bytes.
     fn map(name: &str, bytes: usize) -> ConfigMap {
-        serde_json::from_value(serde_json::json!({
-            "metadata": {"name": name}, "data": {"list": " ".repeat(bytes)},
+        serde_json::from_value(json!({
+            "metadata": {"name": name}, "data": {"list": " ".repeat(bytes - 4 - 64)},
         }))
         .unwrap()
     }
 
     #[test]
+    fn keys_and_labels_count_too_and_empty_texts() {
+        let long = |number: usize| format!("{number:0>253}");
+        let keys: serde_json::Map<_, _> = (0..2800).map(|key| (long(key), json!(""))).collect();
+        let of = |field: &str| {
+            let map = json!({"metadata": {"name": "m"}, field: keys});
+            texts(serde_json::from_value(map).unwrap()).1.bytes()
+        };
+        assert!(of("data") > 2800 * 253 && of("binaryData") > 2800 * 253);
+    }
+
+    #[test]
     fn sources_are_kept_up_to_a_bound_and_none_beyond_it() {
-        for (more, kept) in [(0, 17), (1, 0)] {
+        for (more, kept) in [(0, 16), (1, 0)] {
             let mut read = Read::default();
-            for number in 0..16 {
+            for number in 0..15 {
                 read.keep(map(&format!("m{number}"), SOURCES_BYTES / 16));
             }
             read.keep(map("m0", SOURCES_BYTES)); // selected and named, or selected twice
             assert!(!read.sources.too_large && read.is_large());
-            read.keep(map("last", more));
+            read.keep(map("last", SOURCES_BYTES / 16 + more));
             assert_eq!(read.sources.maps.len(), kept, "{more}");
             assert_eq!(read.sources.too_large, kept == 0);
             assert!(read.names.contains("last"), "a change of it is heard of");

@@ -157,6 +157,9 @@ pub fn last_words(gathered: &Gathered, pod: &Pod) -> Option<LastWords> {
     }
     let mut containers = pod.status.as_ref()?.container_statuses.iter().flatten();
     let relay = containers.find(|container| container.name == names::CONTAINER)?;
+    if relay.started == Some(true) {
+        return None; // it served since, and is silent for another reason
+    }
     let mut states = [&relay.state, &relay.last_state].into_iter().flatten();
     let ended = states.find_map(|state| state.terminated.as_ref())?;
     let log = ended.message.as_deref()?;
