@@ -3,7 +3,8 @@
 /// What to add to a message of the YAML reader: the fix, or the line if it names none.
 pub(crate) fn hint(text: &str, error: &serde_yaml::Error) -> String {
     let message = error.to_string();
-    if message.contains("missing field `version`") {
+    let is_whole = message.starts_with("invalid type") && message.contains("a mapping of keys");
+    if message.contains("missing field `version`") || (is_whole && message.contains(" at line ")) {
         return ": begin the file with version: 1".into();
     }
     if message.contains(" at line ") {
