@@ -157,14 +157,20 @@ impl Space {
         listed.values().flatten().map(of).collect()
     }
 
-    /// Waits until no object changes for two seconds.
+    /// Does no relay say that a visit failed and will be tried again?
+    async fn is_calm(&self) -> bool {
+        let relays = self.of("NostrRelay").list(&ListParams::default()).await;
+        relays.unwrap().iter().all(is_built)
+    }
+
+    /// Waits until no object changes for two seconds, and nobody waits for another try.
     pub async fn until_fleet_quiet(&self) -> BTreeMap<String, String> {
         let started = Instant::now();
         let mut before = self.all_versions().await;
         loop {
             tokio::time::sleep(Duration::from_secs(2)).await;
             let now = self.all_versions().await;
-            if now == before {
+            if now == before && self.is_calm().await {
                 return now;
             }
             assert!(started.elapsed() < PATIENCE, "it never rests");

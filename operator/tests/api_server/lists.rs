@@ -95,6 +95,17 @@ impl Space {
     }
 }
 
+/// Waits until the controllers of Kubernetes have said what they say of a new relay: it may take them longer than the operator.
+async fn until_settled(space: &Space) {
+    eventually("the pod is counted", || async {
+        let status = |kind| async move { space.get(kind, "town").await.unwrap().data };
+        let set = &status("StatefulSet").await["status"];
+        let budget = &status("PodDisruptionBudget").await["status"];
+        set["replicas"] == 1 && set["observedGeneration"] == 1 && budget["expectedPods"] == 1
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_changed_source_rewrites_shards_and_configuration_and_nothing_else() {
     in_a_space(|space| async move {
@@ -103,6 +114,7 @@ async fn a_changed_source_rewrites_shards_and_configuration_and_nothing_else() {
         space.town(RESIDENTS).await;
         space.until_built().await;
         space.until_entries(1).await;
+        until_settled(&space).await;
         space.until_quiet().await;
         let (before, status) = (space.versions_here().await, space.allowlist().await);
         assert_eq!(

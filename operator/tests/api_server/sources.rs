@@ -3,7 +3,7 @@
 use crate::server::in_a_space;
 use futures::future::join_all;
 use kube::api::DeleteParams;
-use nostr_fleet_operator::api::status::ConditionType;
+use nostr_fleet_operator::{api::status::ConditionType, reconcile::allowlist::Map};
 use serde_json::json;
 
 const ANNA: &str = "3bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
@@ -48,9 +48,17 @@ async fn sixteen_megabytes_of_sources_are_read_and_a_byte_more_is_a_bad_list() {
         let operator = space.operator();
         let label = json!({"list": "guests"});
         let text = format!("{ANNA}\n{}", "# a line of words\n".repeat(60_000));
+        let pair = |value: &str| [("list".to_owned(), value.to_owned())].into();
+        let (labels, values) = (pair("guests"), pair(""));
+        let bare = Map {
+            labels,
+            values,
+            ..Map::default()
+        };
         for number in 0..16 {
             let name = format!("guest-{number:02}");
-            space.source(&name, &label, &text[..1_000_000]).await;
+            let text = &text[..1_000_000 - bare.bytes()];
+            space.source(&name, &label, text).await;
         }
         space.town(GUESTS).await;
         space.until_built().await;
