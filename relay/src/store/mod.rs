@@ -98,7 +98,7 @@ impl std::fmt::Debug for Handle {
 }
 
 impl Handle {
-    /// Stops maintenance, lets the writer finish what is queued, and waits for both.
+    /// Stops maintenance, lets the writer finish what is queued but for what takes many groups, and waits for both.
     fn close(&self) {
         self.shared.alarm.stop();
         // If the queue is shut already, the writer is ending anyway.
@@ -295,7 +295,7 @@ impl Store {
         shared.erase_within.store(seconds, Ordering::Relaxed);
     }
 
-    /// Finishes what is queued, syncs, and writes CLEAN. Other clones can still read; what they submit is answered
+    /// Finishes what is queued but for what takes many groups, which is answered [`Failure::Broken`], syncs, and writes CLEAN. Other clones can still read; what they submit is answered
     /// [`Failure::Broken`].
     pub fn close(self) {
         self.0.close();

@@ -13,6 +13,8 @@ pub(super) struct Turns {
     jobs: VecDeque<Job>,
     /// Begun, or too large for what was left of a group.
     long: VecDeque<Job>,
+    /// Requests of keys of which something long goes on, which removes what they would. They come again when it has ended.
+    behind: VecDeque<Job>,
     /// Is the group that was taken last one of these?
     was_long: bool,
 }
@@ -20,7 +22,7 @@ pub(super) struct Turns {
 impl Turns {
     /// Nothing waits.
     pub fn is_idle(&self) -> bool {
-        self.jobs.is_empty() && self.long.is_empty()
+        self.jobs.is_empty() && self.long.is_empty() && self.behind.is_empty()
     }
 
     /// These came.
@@ -30,6 +32,9 @@ impl Turns {
 
     /// The jobs of the next group, of so many bytes.
     pub fn next(&mut self, bytes: usize) -> Vec<Job> {
+        if self.was_long || self.long.is_empty() {
+            self.release();
+        }
         self.was_long = !self.long.is_empty() && (self.jobs.is_empty() || !self.was_long);
         if self.was_long {
             return self.long.pop_front().into_iter().collect();
@@ -39,7 +44,7 @@ impl Turns {
             && let Some(job) = self.jobs.pop_front()
         {
             if self.is_behind(&job) {
-                self.long.push_back(job);
+                self.behind.push_back(job);
             } else if jobs.is_empty() || job.bytes() <= room {
                 room = room.saturating_sub(job.bytes());
                 jobs.push(job);
@@ -49,6 +54,17 @@ impl Turns {
             }
         }
         jobs
+    }
+
+    /// Those that are behind nothing any more.
+    fn release(&mut self) {
+        for job in std::mem::take(&mut self.behind).into_iter().rev() {
+            if self.is_behind(&job) {
+                self.behind.push_front(job);
+            } else {
+                self.jobs.push_front(job);
+            }
+        }
     }
 
     /// Does something long of the same author go on, which removes what this one would?
@@ -76,7 +92,8 @@ impl Turns {
 
     /// The store closes: those that somebody waits for, who can ask again.
     pub fn give_up(&mut self) -> VecDeque<Job> {
-        let (waited, rest) = self.long.drain(..).partition(Job::is_waited_for);
+        let all = self.long.drain(..).chain(self.behind.drain(..));
+        let (waited, rest) = all.partition(Job::is_waited_for);
         self.long = rest;
         waited
     }

@@ -264,3 +264,32 @@ fn two_requests_of_one_key_and_a_roll_in_between_end_well() {
     let [request, again, other] = batch;
     lasts(&place, store, &[again, request, other]);
 }
+
+#[test]
+fn many_small_requests_of_a_key_that_vanishes_hold_up_nobody_else_s() {
+    let place = Place::new();
+    let store = narrow(&place);
+    let mine = notes(&[]);
+    let text = "x".repeat(700);
+    let yours: Vec<_> = (0..NOTES)
+        .map(|n| event(2, NOW + n, 1, &[], &format!("{n} {text}")))
+        .collect();
+    submit_all(&store, &mine);
+    submit_all(&store, &yours);
+    let small = |n: u64| event(1, NOW + 101, 5, &[&["e", &key(100 + n)]], "");
+    let vanish = |seed| event(seed, NOW + 100, 62, &[&["relay", "ALL_RELAYS"]], "");
+    let batch: Vec<_> = [deletion_of(&mine)]
+        .into_iter()
+        .chain([vanish(2)])
+        .chain((0..60).map(small))
+        .collect();
+
+    let told = answered(&store, &batch);
+    assert!(told.iter().all(|(_, it)| matches!(it, Outcome::Stored(_))));
+    let place_of = |token| told.iter().position(|(of, _)| *of == token).unwrap();
+    assert!(
+        place_of(1) < 8,
+        "the other key's vanishing is among the first"
+    );
+    assert_eq!(store.status().events, batch.len() as u64);
+}
