@@ -58,6 +58,9 @@ pub struct Gathered {
     pub nudged: Nudged,
 }
 
+/// Entries that are read back without a seat.
+const FEW: u64 = 10_000;
+
 /// Reads everything that the pure steps need.
 pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, Error> {
     let namespace = object.namespace().unwrap_or_default();
@@ -78,6 +81,13 @@ pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, 
     let (written, reachable, seat) = if asked.is_good() {
         (Written::default(), None, seat)
     } else {
+        let lists = object.status().and_then(|status| status.allowlist.as_ref());
+        let seat = match seat {
+            None if lists.is_some_and(|lists| lists.entries > FEW) => {
+                Some(context.memory.room.seat().await)
+            }
+            seat => seat,
+        };
         let (written, reachable) = tokio::try_join!(
             sources::written(context, object),
             reachable(context, object),

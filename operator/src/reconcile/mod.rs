@@ -35,7 +35,7 @@ pub mod validate;
 pub mod workload;
 
 use crate::{
-    build::{self, Applied, Children, Plan},
+    build::{self, Applied, Children, Plan, Shards},
     kinds::Kind,
     metrics::Metrics,
     names,
@@ -54,6 +54,7 @@ use kube::{
         events::Recorder,
     },
 };
+use last_good::Written;
 use memory::{Key, Memory};
 use nudge::{Delivery, News};
 use queue::Queue;
@@ -221,7 +222,7 @@ async fn work<K: Kind>(
     let (key, began) = (Key::of::<K>(object.meta()), Instant::now());
     let mut gathered = Box::pin(gather::gather(context, object)).await?;
     let seat = gathered.seat.take();
-    let gathered = &*progress.gathered.insert(gathered);
+    let gathered = progress.gathered.insert(gathered);
     if object
         .annotations()
         .get(names::ANNOTATION_PAUSED)
@@ -229,11 +230,15 @@ async fn work<K: Kind>(
     {
         return Ok(Outcome::Paused);
     }
-    let plan = match validate::validate(object, gathered, &context.settings) {
-        Ok(plan) => Arc::new(plan),
+    let mut plan = match validate::validate(object, gathered, &context.settings) {
+        Ok(plan) => plan,
         Err(refusal) => return Ok(Outcome::Refused(refusal)),
     };
     let children = build::children(&plan);
+    // The children hold the lists now, which may be large.
+    plan.allowlist.shards = Shards::None;
+    (gathered.asked, gathered.written) = (None, Written::default());
+    let (plan, gathered) = (Arc::new(plan), &*gathered);
     let mut writer = apply::Writer::new(context, &key, gathered, &children);
     let children = Box::pin(writer.lists(children)).await?;
     drop(seat); // others wait for it, and what follows may take long
