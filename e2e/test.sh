@@ -21,6 +21,9 @@ build_tests() { cargo test --quiet --locked --workspace --no-run && cargo test -
 # Many at a time: they mostly wait for the API server, or for a request that nobody answers.
 api_server_tests() { suite --test api_server -- --test-threads="${API_TEST_THREADS:-6}"; }
 
+# Who is served how quickly under attack: nothing runs beside it.
+attack_tests() { suite --test http_slowloris; }
+
 pod_tests() { suite --test pods -- --test-threads="${POD_TEST_THREADS:-4}"; }
 
 # Figures, and outages that the others would feel.
@@ -57,6 +60,8 @@ if [ "${1:-}" != pods ]; then
   suite 2>&1 | tee -a "$OUTPUT" || failed=1
   wait $! || failed=1
   tee -a "$OUTPUT" <"$BESIDE"
+  say "attacks"
+  attack_tests 2>&1 | tee -a "$OUTPUT" || failed=1
 fi
 say "installing the operator"
 e2e/install.sh
