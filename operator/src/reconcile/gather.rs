@@ -82,20 +82,16 @@ pub async fn gather<K: Kind>(context: &Context, object: &K) -> Result<Gathered, 
         (Written::default(), None, seat)
     } else {
         let lists = object.status().and_then(|status| status.allowlist.as_ref());
-        let seat = match seat {
-            None if lists.is_some_and(|lists| lists.entries > FEW) => {
-                Some(context.memory.room.seat().await)
-            }
-            seat => seat,
-        };
+        let (room, many) = (
+            &context.memory.room,
+            lists.is_some_and(|lists| lists.entries > FEW),
+        );
+        let seat = room.seat_if(many, seat).await;
         let (written, reachable) = tokio::try_join!(
             sources::written(context, object),
             reachable(context, object),
         )?;
-        let seat = match seat {
-            None if written.bytes() > sources::SMALL => Some(context.memory.room.seat().await),
-            seat => seat,
-        };
+        let seat = room.seat_if(written.bytes() > sources::SMALL, seat).await;
         (written, reachable, seat)
     };
     Ok(Gathered {

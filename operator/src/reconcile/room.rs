@@ -44,6 +44,14 @@ impl Room {
         }
     }
 
+    /// Waits for a seat where one is needed and none is held.
+    pub async fn seat_if(&self, needed: bool, held: Option<Seat>) -> Option<Seat> {
+        match held {
+            None if needed => Some(self.seat().await),
+            held => held,
+        }
+    }
+
     /// Asks for ConfigMaps when few others do.
     pub async fn ask<T>(&self, question: impl Future<Output = T>) -> T {
         let permit = self.answers.acquire().await;

@@ -151,9 +151,8 @@ impl Reading<'_> {
 
     /// Takes a seat as soon as what is held is large.
     async fn sit(&mut self) {
-        if self.seat.is_none() && self.read.is_large() {
-            self.seat = Some(self.room.seat().await);
-        }
+        let held = self.seat.take();
+        self.seat = self.room.seat_if(self.read.is_large(), held).await;
     }
 }
 
