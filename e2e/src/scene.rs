@@ -97,7 +97,10 @@ async fn create_namespace(cluster: &Cluster, title: &str) -> Result<String> {
     let namespace: Namespace = serde_json::from_value(json!({
         "apiVersion": "v1",
         "kind": "Namespace",
-        "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+        "metadata": {"name": name, "labels": {
+            "pod-security.kubernetes.io/enforce": "restricted",
+            "nostr-fleet/test": "", // for e2e/cluster/up.sh, if nobody comes to delete it
+        }},
     }))?;
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     api.create(&PostParams::default(), &namespace)

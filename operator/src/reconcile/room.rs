@@ -1,15 +1,19 @@
-//! How many visits may hold large lists at the same time, and how many ConfigMaps may be on their way: those of all namespaces
-//! pass through one process, whose memory is bounded. Whoever needs a seat waits for one, holds it until the lists are written,
-//! and never needs a second.
+//! How many visits may hold large lists at the same time, and how many ConfigMaps may be read: those of all namespaces pass
+//! through one process, whose memory is bounded. Whoever needs a seat waits for one, holds it until the lists are written, and
+//! never needs a second.
 
-use std::{future::Future, sync::Arc};
+use futures::{AsyncReadExt, pin_mut};
+use http::Request;
+use kube::{Client, Error};
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Visits with large lists at the same time. One may take 40 MB: 16 of sources, half as much on the way, entries and shards.
 const SEATS: usize = 2;
 
-/// Answers with ConfigMaps at the same time. One may take 40 MB: two of a megabyte and a half, whose letters may be six bytes each
-/// on the way, and an answer is held twice while it is read.
+/// Answers with ConfigMaps that are read at the same time. One may take 40 MB: two of a megabyte and a half, whose letters may
+/// be six bytes each on the way, and an answer is held twice while it is read.
 const ANSWERS: usize = 2;
 
 /// Where visits with large lists sit.
@@ -52,27 +56,73 @@ impl Room {
         }
     }
 
-    /// Asks for ConfigMaps when few others do.
-    pub async fn ask<T>(&self, question: impl Future<Output = T>) -> T {
+    /// Asks for ConfigMaps, and reads the answer when few others are read. A question that nobody answers holds nobody up.
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        client: &Client,
+        question: Request<Vec<u8>>,
+    ) -> Result<T, Error> {
+        let answer = client.request_stream(question).await?;
         let permit = self.answers.acquire().await;
         let _permit = permit.expect("this semaphore is never closed");
-        question.await
+        let mut text = Vec::new();
+        pin_mut!(answer);
+        let read = answer.read_to_end(&mut text).await;
+        read.map_err(|why| Error::Service(why.into()))?;
+        serde_json::from_slice(&text).map_err(Error::SerdeError)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures::{FutureExt, future::pending};
+    use bytes::Bytes;
+    use futures::{
+        FutureExt, StreamExt,
+        future::{join_all, pending},
+        stream,
+    };
+    use http::Response;
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::client::Body;
+    use std::{convert::Infallible, time::Duration};
+    use tokio::time::timeout;
 
-    #[test]
-    fn two_answers_are_on_their_way_and_the_third_is_not_asked_for() {
-        let room = Room::default();
-        let mut two = [(); 2].map(|()| Box::pin(room.ask(pending::<()>())));
-        assert!(two.iter_mut().all(|it| it.now_or_never().is_none()));
-        assert!(room.ask(async {}).now_or_never().is_none());
+    const SOON: Duration = Duration::from_millis(50);
+    const LONG: Duration = Duration::from_secs(10);
+
+    /// A server that answers by path: never, or with a text that comes at once, or with one that never ends.
+    fn server() -> Client {
+        let answer = |request: Request<Body>| async move {
+            let text = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from("{}")))]);
+            let text = match request.uri().path() {
+                "/silent" => return pending().await,
+                "/stalled" => text.chain(stream::pending()).boxed(),
+                _ => text.boxed(),
+            };
+            Ok::<_, Infallible>(Response::new(StreamBody::new(text)))
+        };
+        Client::new(tower::service_fn(answer), "here")
+    }
+
+    fn question(path: &str) -> Request<Vec<u8>> {
+        Request::get(path).body(Vec::new()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn two_answers_are_read_and_the_third_waits_and_no_answer_takes_no_place() {
+        let (room, client) = (Room::default(), server());
+        let ask = |path| Box::pin(room.ask::<ConfigMap>(&client, question(path)));
+        let mut silent = [(); 3].map(|()| ask("/silent"));
+        assert!(silent.iter_mut().all(|it| it.now_or_never().is_none()));
+        assert!(timeout(LONG, ask("/")).await.is_ok());
+        let mut two = [(); 2].map(|()| ask("/stalled"));
+        join_all(two.iter_mut().map(|it| timeout(SOON, it))).await;
+        assert!(timeout(SOON, ask("/")).await.is_err());
         drop(two);
-        assert!(room.ask(async {}).now_or_never().is_some());
+        assert!(timeout(LONG, ask("/")).await.is_ok());
     }
 
     #[test]

@@ -12,8 +12,13 @@ use super::{
 use crate::{api::access::Selector, kinds::Kind, names};
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::{
+    Client, Resource, ResourceExt,
+    api::{GetParams, ListParams, ObjectList},
+    core::{Request, request},
+};
 use relay_config::names::{CONFIG_FILE, shard};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 
 /// Which ConfigMaps each resource read at its last visit, by the resource's key.
@@ -78,8 +83,7 @@ pub async fn read<K: Kind>(
         selectors.extend(source.selector.as_ref().filter(new));
     }
     let mut reading = Reading {
-        api: api(context, object),
-        room: &context.memory.room,
+        maps: ConfigMaps::of(context, object),
         read: Read::default(),
         seat: None,
     };
@@ -103,8 +107,7 @@ pub const SMALL: usize = 1_000_000;
 
 /// A visit that reads its sources.
 struct Reading<'a> {
-    api: Api<ConfigMap>,
-    room: &'a Room,
+    maps: ConfigMaps<'a>,
     read: Read,
     seat: Option<Seat>,
 }
@@ -112,12 +115,10 @@ struct Reading<'a> {
 impl Reading<'_> {
     async fn named(&mut self, name: &str) -> Result<(), Error> {
         self.sit().await;
-        if !self.read.sources.too_large {
-            let map = self.room.ask(self.api.get_opt(name)).await;
-            let map = map.map_err(Error::of("get", format!("configmaps {name}")))?;
-            if let Some(map) = map {
-                self.read.keep(map);
-            }
+        if !self.read.sources.too_large
+            && let Some(map) = self.maps.get(name).await?
+        {
+            self.read.keep(map);
         }
         Ok(())
     }
@@ -131,8 +132,7 @@ impl Reading<'_> {
                 continue_token: next,
                 ..ListParams::default().labels(&selector.text())
             };
-            let list = self.room.ask(self.api.list(&asked)).await;
-            let list = list.map_err(Error::of("list", "configmaps"))?;
+            let list = self.maps.list(&asked).await?;
             count += list.items.len();
             for map in list.items.into_iter().filter(is_theirs) {
                 self.read.keep(map);
@@ -152,7 +152,7 @@ impl Reading<'_> {
     /// Takes a seat as soon as what is held is large.
     async fn sit(&mut self) {
         let held = self.seat.take();
-        self.seat = self.room.seat_if(self.read.is_large(), held).await;
+        self.seat = self.maps.room.seat_if(self.read.is_large(), held).await;
     }
 }
 
@@ -189,9 +189,46 @@ fn is_theirs(map: &ConfigMap) -> bool {
     manager.is_none_or(|manager| manager != names::MANAGER)
 }
 
-fn api<K: Kind>(context: &Context, object: &K) -> Api<ConfigMap> {
-    let namespace = object.namespace().unwrap_or_default();
-    Api::namespaced(context.client.clone(), &namespace)
+/// The ConfigMaps of a namespace, read a few at a time.
+struct ConfigMaps<'a> {
+    client: &'a Client,
+    path: Request,
+    room: &'a Room,
+}
+
+impl<'a> ConfigMaps<'a> {
+    /// Of the namespace in which a resource is.
+    fn of<K: Kind>(context: &'a Context, object: &K) -> Self {
+        let namespace = object.namespace().unwrap_or_default();
+        Self {
+            client: &context.client,
+            path: Request::new(ConfigMap::url_path(&(), Some(&namespace))),
+            room: &context.memory.room,
+        }
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<ConfigMap>, Error> {
+        let question = self.path.get(name, &GetParams::default());
+        match self.ask(question).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+            map => map
+                .map(Some)
+                .map_err(Error::of("get", format!("configmaps {name}"))),
+        }
+    }
+
+    async fn list(&self, asked: &ListParams) -> Result<ObjectList<ConfigMap>, Error> {
+        let list = self.ask(self.path.list(asked)).await;
+        list.map_err(Error::of("list", "configmaps"))
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        question: Result<http::Request<Vec<u8>>, request::Error>,
+    ) -> kube::Result<T> {
+        let question = question.map_err(kube::Error::BuildRequest)?;
+        self.room.ask(self.client, question).await
+    }
 }
 
 fn texts(map: ConfigMap) -> (String, Map) {
@@ -212,14 +249,10 @@ fn texts(map: ConfigMap) -> (String, Map) {
 /// Reads back what our own ConfigMaps hold: needed only when new lists cannot be used.
 pub async fn written<K: Kind>(context: &Context, object: &K) -> Result<Written, Error> {
     let name = object.name_any();
-    let (api, room) = (api(context, object), &context.memory.room);
-    let text = |map: String, key: String| {
-        let api = api.clone();
-        async move {
-            let there = room.ask(api.get_opt(&map)).await;
-            let there = there.map_err(Error::of("get", format!("configmaps {map}")))?;
-            Ok::<_, Error>(there.and_then(|map| map.data?.remove(&key)))
-        }
+    let maps = ConfigMaps::of(context, object);
+    let text = async |map: String, key: String| {
+        let there = maps.get(&map).await?;
+        Ok::<_, Error>(there.and_then(|map| map.data?.remove(&key)))
     };
     let shards = (0..relay_config::lists::SHARDS)
         .map(|number| text(names::shard(&name, number), shard(number)));

@@ -90,8 +90,10 @@ where
     install(&client).await;
     let name = format!("operator-{:08x}", rand::random::<u32>());
     let namespaces = Api::<Namespace>::all(client.clone());
+    // The second label is for e2e/cluster/up.sh, if nobody comes to delete it.
+    let labels = "pod-security.kubernetes.io/enforce: restricted, nostr-fleet/test: ''";
     let namespace: Namespace = yaml(&format!(
-        "{{metadata: {{name: {name}, labels: {{pod-security.kubernetes.io/enforce: restricted}}}}}}"
+        "{{metadata: {{name: {name}, labels: {{{labels}}}}}}}"
     ));
     namespaces
         .create(&PostParams::default(), &namespace)
