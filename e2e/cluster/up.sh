@@ -57,8 +57,8 @@ remove_leftovers() { kubectl delete namespace -l nostr-fleet/test --wait=false; 
 network_up
 configure
 make_keys
-ran=$(runs kube-apiserver && echo yes || true)
+runs kube-apiserver || began=yes
 control_plane_up
-[ -n "$ran" ] || remove_leftovers
+[ -z "${began:-}" ] || remove_leftovers
 [ "${1:-}" = --control-plane-only ] || node_up
 echo "the cluster is up: export KUBECONFIG=$ADMIN PATH=$BIN:\$PATH"
