@@ -10,7 +10,7 @@ use k8s_openapi::{
 };
 use nostr_fleet_operator::{
     api::status::Reason,
-    build::{self, Children, Prepared, config_text, public_peers},
+    build::{self, Children, Door, House, config_text, public_peers},
     names,
     reconcile::{
         gather::Gathered,
@@ -24,29 +24,34 @@ use relay_config::Config;
 use serde_json::{Value, json};
 
 /// All children as one YAML stream, in the order in which they are written.
-fn stream(children: &Children<Prepared>) -> String {
+fn stream(children: &Children) -> String {
     let texts: Vec<String> = all(children).iter().map(to_yaml).collect();
     format!("---\n{}", texts.join("---\n"))
 }
 
-fn all(children: &Children<Prepared>) -> Vec<Value> {
-    let Children {
-        service_account,
+fn all(children: &Children) -> Vec<Value> {
+    let Children { door, house } = children;
+    let Door {
         shards,
         untouched: _,
         config,
+    } = door;
+    let House {
+        service_account,
         service,
         headless,
         policy,
         disruption,
         stateful_set,
-        phase: _,
-    } = children;
+    } = house;
     let value = |object: Result<Value, serde_json::Error>| object.unwrap();
-    let mut all = vec![value(serde_json::to_value(service_account))];
-    all.extend(shards.iter().map(|map| value(serde_json::to_value(map))));
+    let mut all: Vec<Value> = shards
+        .iter()
+        .map(|map| value(serde_json::to_value(map)))
+        .collect();
     all.extend([
         value(serde_json::to_value(config)),
+        value(serde_json::to_value(service_account)),
         value(serde_json::to_value(service)),
         value(serde_json::to_value(headless)),
     ]);
@@ -175,6 +180,7 @@ fn a_hot_change_leaves_the_pods_alone_and_a_cold_one_does_not() {
     let template = |spec| {
         to_yaml(
             &children(spec, &settings())
+                .house
                 .stateful_set
                 .spec
                 .unwrap()
@@ -285,7 +291,7 @@ fn who_could_reach_a_relay_before_is_all_who_can_while_its_lists_are_held_back()
             ..Gathered::default()
         };
         let plan = validate(&town(spec), &gathered, &settings()).unwrap();
-        let policy = build::children(&plan).policy.unwrap();
+        let policy = build::children(&plan).house.policy.unwrap();
         assert_eq!(public_peers(&policy), kept, "{spec}");
         let ingress = policy.spec.unwrap().ingress.unwrap();
         assert_eq!(ingress.len(), 1 + usize::from(!kept.is_empty()), "{spec}");
@@ -464,7 +470,7 @@ proptest! {
         let config = Config::read(&config_text(&plan)).unwrap();
         prop_assert_eq!(&config, &plan.config);
 
-        let set = children.stateful_set.spec.unwrap();
+        let set = children.house.stateful_set.spec.unwrap();
         let selector = set.selector.match_labels.unwrap();
         prop_assert_eq!(selector.keys().collect::<Vec<_>>(), [names::LABEL_INSTANCE, names::LABEL_NAME]);
         let template = set.template.metadata.unwrap().labels.unwrap();
@@ -488,7 +494,7 @@ proptest! {
         let grace = plan.config.cold.grace.get().as_secs().cast_signed();
         prop_assert!(grace >= 1 && grace + names::PRE_STOP_SECONDS < stop, "{grace} {stop}");
 
-        for rule in children.policy.iter().flat_map(|policy| policy.spec.as_ref().unwrap().ingress.iter().flatten()) {
+        for rule in children.house.policy.iter().flat_map(|policy| policy.spec.as_ref().unwrap().ingress.iter().flatten()) {
             prop_assert!(!rule.from.as_ref().unwrap().is_empty(), "an empty from means everyone");
             prop_assert!(!rule.ports.as_ref().unwrap().is_empty());
         }

@@ -137,6 +137,7 @@ fn mark(path: &str, schema: &Value) -> &'static str {
     let template = |spec: &str| {
         to_yaml(
             &children(spec, &settings())
+                .house
                 .stateful_set
                 .spec
                 .unwrap()

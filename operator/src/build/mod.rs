@@ -21,30 +21,33 @@ use k8s_openapi::api::{
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
-use std::marker::PhantomData;
 
-/// Phase of [`Children`]: made, not written.
-#[derive(Clone, Copy, Debug)]
-pub enum Prepared {}
-/// Phase of [`Children`]: lists and configuration are written, and nothing behind them.
-#[derive(Clone, Copy, Debug)]
-pub enum Listed {}
-/// Phase of [`Children`]: as the API server answered after the write.
-#[derive(Clone, Copy, Debug)]
-pub enum Applied {}
-
-/// Everything that a resource owns, in the order in which it is written. `apply` takes it apart without `..`: a new
+/// Everything that a resource owns, in the order in which it is written. `apply` takes its halves apart without `..`: a new
 /// child cannot be forgotten.
 #[derive(Clone, Debug)]
-pub struct Children<Phase> {
-    /// Whom the pods run as; its token is never mounted.
-    pub service_account: ServiceAccount,
+pub struct Children {
+    /// All that says who gets in.
+    pub door: Door,
+    /// What stands around it.
+    pub house: House,
+}
+
+/// The children that are in force once they are written, whatever becomes of the others.
+#[derive(Clone, Debug)]
+pub struct Door {
     /// The lists. Before the configuration that names them.
     pub shards: Vec<ConfigMap>,
     /// Names of shards that are neither written nor removed.
     pub untouched: Vec<String>,
     /// The pods' configuration file.
     pub config: ConfigMap,
+}
+
+/// The children that make pods, and lead to them.
+#[derive(Clone, Debug)]
+pub struct House {
+    /// Whom the pods run as; its token is never mounted.
+    pub service_account: ServiceAccount,
     /// The public Service.
     pub service: Service,
     /// The Service that names each pod.
@@ -55,22 +58,30 @@ pub struct Children<Phase> {
     pub disruption: PodDisruptionBudget,
     /// The pods and their claims.
     pub stateful_set: StatefulSet,
-    /// How far they are written.
-    pub phase: PhantomData<Phase>,
+}
+
+/// What the API server answered once all children were written.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// With its status.
+    pub stateful_set: StatefulSet,
 }
 
 /// All objects of a plan.
-pub fn children(plan: &Plan) -> Children<Prepared> {
+pub fn children(plan: &Plan) -> Children {
     Children {
-        service_account: identity::service_account(plan),
-        shards: allowlist::config_maps(plan),
-        untouched: allowlist::untouched(plan),
-        config: config::config_map(plan),
-        service: service::public(plan),
-        headless: service::headless(plan),
-        policy: policy::network_policy(plan),
-        disruption: disruption::disruption_budget(plan),
-        stateful_set: stateful_set::stateful_set(plan),
-        phase: PhantomData,
+        door: Door {
+            shards: allowlist::config_maps(plan),
+            untouched: allowlist::untouched(plan),
+            config: config::config_map(plan),
+        },
+        house: House {
+            service_account: identity::service_account(plan),
+            service: service::public(plan),
+            headless: service::headless(plan),
+            policy: policy::network_policy(plan),
+            disruption: disruption::disruption_budget(plan),
+            stateful_set: stateful_set::stateful_set(plan),
+        },
     }
 }

@@ -10,7 +10,7 @@ use super::{
     shelf::Shard,
 };
 use crate::{
-    build::{Applied, Children, Listed, Prepared},
+    build::{Applied, Children, Door, House},
     names,
 };
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -20,7 +20,7 @@ use kube::{
     core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{collections::BTreeMap, fmt::Debug, marker::PhantomData};
+use std::{collections::BTreeMap, fmt::Debug};
 
 /// Writes one resource's children into their namespace.
 pub struct Writer<'a> {
@@ -39,9 +39,9 @@ impl<'a> Writer<'a> {
         context: &'a Context,
         key: &'a Key,
         gathered: &'a Gathered,
-        children: &Children<Prepared>,
+        children: &Children,
     ) -> Self {
-        let any = &children.stateful_set;
+        let any = &children.house.stateful_set;
         Self {
             context,
             namespace: any.namespace().unwrap_or_default(),
@@ -52,65 +52,39 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes the first half, in the order of the fields: all that says who gets in.
-    pub async fn lists(&mut self, children: Children<Prepared>) -> Result<Children<Listed>, Error> {
-        let Children {
-            service_account,
+    /// Writes the first half, in the order of the fields.
+    pub async fn door(&mut self, door: Door) -> Result<(), Error> {
+        let Door {
             shards,
             untouched,
             config,
-            service,
-            headless,
-            policy,
-            disruption,
-            stateful_set,
-            phase: PhantomData,
-        } = children;
-        Ok(Children {
-            service_account: self.object(service_account).await?,
-            shards: self.shards(shards).await.map(|()| Vec::new())?, // large, and nobody asks for them again
-            untouched: self.leave(untouched),
-            config: self.object(config).await?,
-            service,
-            headless,
-            policy,
-            disruption,
-            stateful_set,
-            phase: PhantomData,
-        })
+        } = door;
+        self.shards(shards).await?;
+        self.leave(&untouched);
+        self.object(config).await?;
+        Ok(())
     }
 
     /// Writes the second half, in the order of the fields, then prunes.
-    pub async fn rest(mut self, children: Children<Listed>) -> Result<Children<Applied>, Error> {
-        let Children {
+    pub async fn house(mut self, house: House) -> Result<Applied, Error> {
+        let House {
             service_account,
-            shards,
-            untouched,
-            config,
             service,
             headless,
             policy,
             disruption,
             stateful_set,
-            phase: PhantomData,
-        } = children;
-        let applied = Children {
-            service_account,
-            shards,
-            untouched,
-            config,
-            service: self.object(service).await?,
-            headless: self.object(headless).await?,
-            policy: match policy {
-                Some(policy) => Some(self.object(policy).await?),
-                None => None,
-            },
-            disruption: self.object(disruption).await?,
-            stateful_set: self.object(stateful_set).await?,
-            phase: PhantomData,
-        };
+        } = house;
+        self.object(service_account).await?;
+        self.object(service).await?;
+        self.object(headless).await?;
+        if let Some(policy) = policy {
+            self.object(policy).await?;
+        }
+        self.object(disruption).await?;
+        let stateful_set = self.object(stateful_set).await?;
         self.prune().await?;
-        Ok(applied)
+        Ok(Applied { stateful_set })
     }
 
     async fn object<K>(&mut self, object: K) -> Result<K, Error>
@@ -142,7 +116,8 @@ impl<'a> Writer<'a> {
             .map_err(Error::of("patch", format!("{} {name}", K::plural(&()))))
     }
 
-    /// The shards of the lists, at once: they hold only together. Those that hold already what they should are left out.
+    /// The shards of the lists, at once: they hold only together. Those that hold already what they should are left out. Each may
+    /// be large, and is let go of once it is written.
     async fn shards(&mut self, shards: Vec<ConfigMap>) -> Result<(), Error> {
         let kind = ConfigMap::kind(&()).into_owned();
         let names = shards.iter().map(|shard| (kind.clone(), shard.name_any()));
@@ -171,11 +146,10 @@ impl<'a> Writer<'a> {
     }
 
     /// ConfigMaps that are neither written nor removed.
-    fn leave(&mut self, names: Vec<String>) -> Vec<String> {
+    fn leave(&mut self, names: &[String]) {
         let kind = ConfigMap::kind(&()).into_owned();
         let leave = names.iter().map(|name| (kind.clone(), name.clone()));
         self.wanted.extend(leave);
-        names
     }
 
     /// Objects of this resource, with our labels, that nobody asks for any more. Never claims: they are not even listed; and

@@ -35,7 +35,7 @@ pub mod validate;
 pub mod workload;
 
 use crate::{
-    build::{self, Applied, Children, Plan, Shards},
+    build::{self, Applied, Plan, Shards},
     kinds::Kind,
     metrics::Metrics,
     names,
@@ -104,7 +104,7 @@ impl Context {
 #[derive(Debug)]
 pub enum Outcome {
     /// Everything is written.
-    Applied(Arc<Plan>, Box<Children<Applied>>),
+    Applied(Arc<Plan>, Box<Applied>),
     /// Nothing is written, because the spec cannot be.
     Refused(Refusal),
     /// Nothing is written, because somebody said so.
@@ -240,7 +240,7 @@ async fn work<K: Kind>(
     (gathered.asked, gathered.written) = (None, Written::default());
     let (plan, gathered) = (Arc::new(plan), &*gathered);
     let mut writer = apply::Writer::new(context, &key, gathered, &children);
-    let children = Box::pin(writer.lists(children)).await?;
+    Box::pin(writer.door(children.door)).await?;
     drop(seat); // others wait for it, and what follows may take long
     progress.written = Some(plan.clone());
     let delivery = Delivery {
@@ -255,7 +255,7 @@ async fn work<K: Kind>(
     };
     // Before the rest: that may be refused, and lists that are written should not wait for it.
     Box::pin(delivery.send(context)).await;
-    let applied = Box::pin(writer.rest(children)).await?;
+    let applied = Box::pin(writer.house(children.house)).await?;
     Ok(Outcome::Applied(plan, Box::new(applied)))
 }
 

@@ -28,7 +28,7 @@ pub fn report<K: Kind>(
     now: Timestamp,
 ) -> Status {
     let set = match outcome {
-        Outcome::Applied(_, children) => Some(&children.stateful_set),
+        Outcome::Applied(_, applied) => Some(&applied.stateful_set),
         _ => gathered.stateful_set.as_ref(),
     };
     let workload = Workload::of(set);

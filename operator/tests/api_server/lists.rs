@@ -371,12 +371,7 @@ async fn a_selected_map_that_goes_while_only_its_watch_is_broken_leaves_the_list
         space.town("{access: {write: {mode: Allow, from: [{selector: {matchLabels: {town/list: guests}}}]}}}").await;
         space.until_built().await;
         space.until_entries(2).await;
-        eventually("the operator rests", || async {
-            let before = operator.visits();
-            tokio::time::sleep(Duration::from_secs(2)).await;
-            operator.visits() == before
-        })
-        .await;
+        space.until_at_rest(&operator).await;
 
         away.store(true, Ordering::SeqCst);
         cut.send_replace(1);

@@ -146,12 +146,7 @@ async fn forty_resources_come_to_rest_and_a_new_operator_writes_nothing() {
         .await;
         assert_eq!(space.until_fleet_quiet().await, quiet, "versions");
         let applied = writes.load(Ordering::SeqCst);
-        eventually("it is at rest", || async {
-            let before = operator.visits();
-            tokio::time::sleep(Duration::from_secs(2)).await;
-            operator.visits() == before
-        })
-        .await;
+        space.until_at_rest(&operator).await;
         assert!(
             applied >= COUNT as u64,
             "it applies, and the API server sees that nothing changed"

@@ -1,9 +1,13 @@
 //! An operator in this process.
 
-use crate::space::Space;
-use kube::Client;
+use crate::{server::eventually, space::Space};
+use kube::{
+    Client,
+    api::{DynamicObject, ListParams},
+};
 use nostr_fleet_operator::{admin::Health, metrics::Metrics, run, settings::Settings};
-use tokio::task::JoinHandle;
+use std::time::Duration;
+use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 /// An operator in this process.
@@ -59,6 +63,19 @@ impl Space {
             namespace: "nostr-fleet-system".to_owned(),
             watch_namespaces: [self.name.clone()].into(),
         }
+    }
+
+    /// Waits until nothing calls for a visit any more: nobody was visited for two seconds, and the scheduler, which may be
+    /// busy with other tests' pods, has looked at those of this one.
+    pub async fn until_at_rest(&self, operator: &Operator) {
+        eventually("the operator rests", || async {
+            let before = operator.visits();
+            sleep(Duration::from_secs(2)).await;
+            let pods = self.of("Pod").list(&ListParams::default()).await.unwrap();
+            let is_judged = |pod: &DynamicObject| pod.data["status"]["conditions"].is_array();
+            pods.iter().all(is_judged) && operator.visits() == before
+        })
+        .await;
     }
 
     /// Starts an operator for this namespace.

@@ -6,7 +6,7 @@ pub mod rules;
 
 use nostr_fleet_operator::{
     api::NostrRelay,
-    build::{self, Children, Plan, Prepared},
+    build::{self, Children, Plan},
     reconcile::{gather::Gathered, validate},
     settings::Settings,
 };
@@ -57,7 +57,7 @@ pub fn plan(spec: &str, settings: &Settings) -> Plan {
 }
 
 /// Its children.
-pub fn children(spec: &str, settings: &Settings) -> Children<Prepared> {
+pub fn children(spec: &str, settings: &Settings) -> Children {
     build::children(&plan(spec, settings))
 }
 

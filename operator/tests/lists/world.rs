@@ -10,7 +10,7 @@ use nostr_fleet_operator::{
         NostrRelay,
         status::{ConditionType, Status},
     },
-    build::{self, Children, Plan, Shards},
+    build::{self, Applied, Plan, Shards},
     kinds::Kind,
     reconcile::{
         Outcome,
@@ -22,7 +22,7 @@ use nostr_fleet_operator::{
     },
 };
 use relay_config::{Config, Hot, Lists, names::CONFIG_FILE};
-use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 pub const LAN: &str = "{allow: [10.0.0.0/8]}";
 pub const CRAWLERS: &str = "{from: [{configMap: {name: crawlers}}]}";
@@ -89,7 +89,7 @@ impl World {
         let plan = validate(&relay, &gathered, &settings()).unwrap();
         let children = build::children(&plan);
         let mut left = writes;
-        let maps = children.shards.iter().chain([&children.config]);
+        let maps = children.door.shards.iter().chain([&children.door.config]);
         for map in maps {
             if left == 0 {
                 return plan;
@@ -106,12 +106,11 @@ impl World {
             look(self);
         }
         if left > 0 {
-            self.status = Some(report(
-                &relay,
-                &gathered,
-                &done(plan.clone(), children),
-                Timestamp::UNIX_EPOCH,
-            ));
+            let stateful_set = children.house.stateful_set;
+            let applied = Box::new(Applied { stateful_set });
+            let outcome = Outcome::Applied(Arc::new(plan.clone()), applied);
+            let status = report(&relay, &gathered, &outcome, Timestamp::UNIX_EPOCH);
+            self.status = Some(status);
         }
         plan
     }
@@ -144,35 +143,6 @@ impl World {
             .condition(type_)
             .map_or("-".to_owned(), |it| format!("{}/{}", it.status, it.reason))
     }
-}
-
-pub fn done(plan: Plan, made: Children<build::Prepared>) -> Outcome {
-    let Children {
-        service_account,
-        shards,
-        untouched,
-        config,
-        service,
-        headless,
-        policy,
-        disruption,
-        stateful_set,
-        phase: _,
-    } = made;
-    let phase = PhantomData;
-    let applied = Children {
-        service_account,
-        shards,
-        untouched,
-        config,
-        service,
-        headless,
-        policy,
-        disruption,
-        stateful_set,
-        phase,
-    };
-    Outcome::Applied(Arc::new(plan), Box::new(applied))
 }
 
 pub fn whole(world: &mut World) -> Plan {

@@ -130,7 +130,7 @@ fn pods_that_go_or_should_not_be_are_not_counted_and_others_are_also_while_nothi
     relay.status = Some(report(&relay, &serving(), &applied(LISTS, SERVING), at(0)));
     let set = StatefulSet {
         status: Some(yaml(SERVING)),
-        ..children(LISTS, &settings()).stateful_set
+        ..children(LISTS, &settings()).house.stateful_set
     };
     going.stateful_set = Some(set);
     let paused = report(&relay, &going, &Outcome::Paused, at(5));

@@ -131,7 +131,7 @@ fn having(hash: &str) -> Gathered {
     Gathered {
         stateful_set: Some(StatefulSet {
             status: Some(yaml(SERVING)),
-            ..children("{}", &settings()).stateful_set
+            ..children("{}", &settings()).house.stateful_set
         }),
         ..with_answer(json!({"access": {"hash": hash}}))
     }

@@ -122,11 +122,11 @@ fn ready_reconciling_and_available_follow_the_pods() {
 #[test]
 fn a_stateful_set_that_has_not_seen_the_newest_spec_is_rolling() {
     let outcome = applied("{}", SERVING);
-    let Outcome::Applied(plan, mut children) = outcome else {
+    let Outcome::Applied(plan, mut applied) = outcome else {
         panic!()
     };
-    children.stateful_set.metadata.generation = Some(2);
-    let outcome = Outcome::Applied(plan, children);
+    applied.stateful_set.metadata.generation = Some(2);
+    let outcome = Outcome::Applied(plan, applied);
     let status = report(&town("{}"), &Gathered::default(), &outcome, at(0));
     assert_eq!(
         said(&status, ConditionType::Ready),
@@ -229,7 +229,7 @@ fn a_refusal_says_why_and_leaves_the_pods_counted() {
     let gathered = Gathered {
         stateful_set: Some(StatefulSet {
             status: Some(yaml(SERVING)),
-            ..children("{}", &settings()).stateful_set
+            ..children("{}", &settings()).house.stateful_set
         }),
         ..Gathered::default()
     };
@@ -254,7 +254,7 @@ fn a_paused_resource_says_so_and_still_tells_how_its_pods_fare() {
     let gathered = Gathered {
         stateful_set: Some(StatefulSet {
             status: Some(yaml(SERVING)),
-            ..children("{}", &settings()).stateful_set
+            ..children("{}", &settings()).house.stateful_set
         }),
         ..Gathered::default()
     };

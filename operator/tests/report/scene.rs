@@ -7,7 +7,7 @@ use nostr_fleet_operator::{
         NostrRelay,
         status::{ConditionType, Status},
     },
-    build::Children,
+    build::Applied,
     reconcile::{
         Outcome,
         gather::Gathered,
@@ -16,7 +16,7 @@ use nostr_fleet_operator::{
     },
 };
 use serde_json::{Value, json};
-use std::{marker::PhantomData, sync::Arc};
+use std::sync::Arc;
 
 pub const NOON: i64 = 1_800_000_000;
 
@@ -26,26 +26,12 @@ pub fn at(seconds: i64) -> Timestamp {
 
 /// As after a visit that wrote everything, with this StatefulSet status.
 pub fn applied(spec: &str, set_status: &str) -> Outcome {
-    let made = children(spec, &settings());
-    let set = StatefulSet {
+    let stateful_set = StatefulSet {
         status: Some(yaml(set_status)),
-        ..made.stateful_set
+        ..children(spec, &settings()).house.stateful_set
     };
-    Outcome::Applied(
-        Arc::new(plan(spec, &settings())),
-        Box::new(Children {
-            service_account: made.service_account,
-            shards: made.shards,
-            untouched: made.untouched,
-            config: made.config,
-            service: made.service,
-            headless: made.headless,
-            policy: made.policy,
-            disruption: made.disruption,
-            stateful_set: set,
-            phase: PhantomData,
-        }),
-    )
+    let plan = Arc::new(plan(spec, &settings()));
+    Outcome::Applied(plan, Box::new(Applied { stateful_set }))
 }
 
 pub const SERVING: &str =
