@@ -28,6 +28,17 @@ need_rust() {
     missing "Rust (cargo and rustc)" "install it from https://rustup.rs; the version in rust-toolchain.toml is fetched by itself"
   have=$(rustc --version | cut -d' ' -f2)
   at_least $lowest "$have" || missing "Rust $lowest or newer (this is $have)" "install it from https://rustup.rs, which fetches the version in rust-toolchain.toml"
+  own_builds
+}
+
+# cargo knows new sources by their time, not by their place: what another checkout built of this project is built anew for this one.
+own_builds() {
+  local here last=$CARGO_TARGET_DIR/checkout
+  here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+  [ "$(cat "$last" 2>/dev/null)" = "$here" ] && return
+  mkdir -p "$CARGO_TARGET_DIR"
+  find "$CARGO_TARGET_DIR" -maxdepth 4 -path '*/.fingerprint/*' \( -name 'nostr-fleet-*' -o -name 'relay-config-*' \) -prune -exec rm -rf {} +
+  echo "$here" >"$last"
 }
 
 need_packages() { # Debian packages…
