@@ -68,7 +68,7 @@ const BUSY: Duration = Duration::from_millis(1);
 /// How a session's socket is set up: small buffers, because most connections are idle most of the time.
 pub fn websocket_config(message_bytes: usize) -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(2 << 10)
+        .read_buffer_size(1 << 10)
         .write_buffer_size(16 << 10)
         .max_message_size(Some(message_bytes))
         .max_frame_size(Some(message_bytes))
