@@ -3,7 +3,7 @@
 //! - [`run`] is the session's loop: [`Session::round`] says what happens in one turn of it
 //! - `turns` keeps the order of answers, `outbox` what waits to be written, `life` the one timer
 //! - `publish` is EVENT and AUTH with `judge` for a batch of them and `auth` for who is speaking, `subscribe` REQ and CLOSE
-//!   with `scan` for what is stored and `room` for what its filters may take, `ask` COUNT
+//!   with `scan` for what is stored, `frames` for what it finds and `room` for what its filters may take, `ask` COUNT
 //! - `rights` says who may read and write, and makes all sessions ask again
 //! - `mailbox` is where other threads leave their results; [`shared`] is what all sessions share
 //! - `refusals` tells the log, seldom, what was refused; `leave` says goodbye
@@ -12,6 +12,7 @@
 
 mod ask;
 mod auth;
+mod frames;
 mod judge;
 mod leave;
 mod life;

@@ -1,7 +1,7 @@
 //! What waits to be written to one client: bounded, because replies are produced only while there is room, and live events
 //! are counted by the hub, which lets go of who does not read.
 
-use super::subscribe::Subscriptions;
+use super::{frames, subscribe::Subscriptions};
 use crate::{
     hub::{Delivery, Key},
     wire::{SubscriptionId, Verdict, reply},
@@ -86,7 +86,7 @@ impl Outbox {
                     self.live -= delivery.bytes();
                     if let Some(subscription) = subscriptions.get(delivery.subscription) {
                         let text = reply::event(&subscription.id, delivery.event.text());
-                        return Some((Message::text(text), true));
+                        return Some((frames::event(text), true));
                     }
                 }
             }

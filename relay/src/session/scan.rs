@@ -1,17 +1,17 @@
 //! The reading of one subscription's events, slice by slice, on the read threads: stored ones from the view, missed ones
 //! from the log. Knows no session and no socket.
 
+use super::frames::Frames;
 use crate::{
     hub::{Key, Recipient},
     store::{Committed, Query, ReadError, Row, Step, Tail},
-    wire::{Event, Filter, SubscriptionId, reply},
+    wire::{Event, Filter, SubscriptionId},
 };
 use std::{
     ops::ControlFlow,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio_tungstenite::tungstenite::Message;
 
 /// The longest that one slice holds a read transaction.
 pub(super) const SLICE: Duration = Duration::from_millis(2);
@@ -19,7 +19,7 @@ pub(super) const SLICE: Duration = Duration::from_millis(2);
 /// What a client is told (`error:`) when its query or count failed.
 pub(super) const UNREADABLE: &str = "the stored events could not be read";
 
-/// Bytes of frames after which a slice ends.
+/// Bytes of text after which a slice ends.
 const SLICE_BYTES: usize = 128 << 10;
 
 /// The reading of stored events, which travels between the session and the read threads.
@@ -28,7 +28,7 @@ pub(super) struct Scan {
     id: SubscriptionId,
     pub(super) source: Source,
     /// What the last slice found.
-    pub(super) frames: Vec<Message>,
+    pub(super) found: Frames,
     spent: Duration,
     allowed: Duration,
     pub(super) begun: Instant,
@@ -88,7 +88,7 @@ impl Scan {
             key,
             id,
             source,
-            frames: Vec::new(),
+            found: Frames::default(),
             spent: Duration::ZERO,
             allowed,
             begun: Instant::now(),
@@ -102,8 +102,7 @@ impl Scan {
         let begun = Instant::now();
         let mut slice = Slice {
             id: &self.id,
-            frames: &mut self.frames,
-            bytes: 0,
+            found: &mut self.found,
         };
         let step = match &mut self.source {
             Source::Stored(query) => query.slice(SLICE, &mut |row| slice.take(row)),
@@ -128,19 +127,16 @@ impl Scan {
     }
 }
 
-/// The frames of one slice.
+/// What one slice gives out.
 struct Slice<'a> {
     id: &'a SubscriptionId,
-    frames: &'a mut Vec<Message>,
-    bytes: usize,
+    found: &'a mut Frames,
 }
 
 impl Slice<'_> {
     fn take(&mut self, row: &Row<'_>) -> ControlFlow<()> {
-        let frame = Message::text(reply::event(self.id, row.text()));
-        self.bytes += frame.len();
-        self.frames.push(frame);
-        if self.bytes < SLICE_BYTES {
+        self.found.push(self.id, row.text());
+        if self.found.bytes() < SLICE_BYTES {
             ControlFlow::Continue(())
         } else {
             ControlFlow::Break(())

@@ -234,7 +234,7 @@ impl Subscriptions {
         let Some(at) = self.position(key) else {
             return;
         };
-        for frame in mem::take(&mut scan.frames) {
+        for frame in mem::take(&mut scan.found).into_messages() {
             outbox.stored(key, frame);
         }
         match scan.state {

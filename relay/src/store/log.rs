@@ -65,6 +65,13 @@ pub(super) fn find(list: &[Arc<Segment>], number: u64) -> Option<Entry<'_>> {
     covering(list, number)?.get(number)
 }
 
+/// The entry of a number will be asked for next.
+pub(super) fn fetch_ahead(list: &[Arc<Segment>], number: u64) {
+    if let Some(segment) = covering(list, number) {
+        segment.fetch_ahead(number);
+    }
+}
+
 /// The frames of one group, not yet in the log.
 pub(super) struct Group {
     first: u64,

@@ -64,6 +64,11 @@ impl<'t> Slice<'t> {
         })
     }
 
+    /// The event of a number will probably be the next.
+    pub(super) fn fetch_ahead(&self, number: u64) {
+        log::fetch_ahead(self.segments, number);
+    }
+
     /// The row of a number, if it belongs into the answer.
     pub(super) fn admit(&mut self, number: u64, wanted: &Wanted) -> Option<Found> {
         if number > self.upto {

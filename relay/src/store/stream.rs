@@ -178,6 +178,10 @@ impl Runs {
             None => self.walks.next(cursors)?,
         };
         let Some(rank) = rank else { return Ok(false) };
+        // An event lies anywhere in the log: it comes into the cache while the one before is looked at and copied.
+        if let Some(next) = self.walks.peek() {
+            slice.fetch_ahead(next.number);
+        }
         self.run.extend(slice.admit(rank.number, wanted));
         let mut last = rank.number;
         while let Some(tie) = self.next_tie(cursors, &rank)? {

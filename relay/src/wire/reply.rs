@@ -19,18 +19,25 @@ pub fn ok(id: &EventId, accepted: bool, verdict: &Verdict) -> String {
     text
 }
 
-/// `["EVENT",subscription,event]` with the event's stored text.
-pub fn event(subscription: &SubscriptionId, event: &[u8]) -> String {
+/// Appends `["EVENT",subscription,event]` with the event's stored text. UTF-8, like all text of a frame.
+pub fn push_event(to: &mut Vec<u8>, subscription: &SubscriptionId, event: &[u8]) {
     let quoted = subscription.quoted();
-    let mut text = String::with_capacity(11 + quoted.len() + event.len());
-    text.push_str("[\"EVENT\",");
-    text.push_str(quoted);
-    text.push(',');
+    to.reserve(11 + quoted.len() + event.len());
+    to.extend_from_slice(b"[\"EVENT\",");
+    to.extend_from_slice(quoted.as_bytes());
+    to.push(b',');
     match simdutf8::basic::from_utf8(event) {
-        Ok(event) => text.push_str(event),
-        Err(_) => text.push_str(&String::from_utf8_lossy(event)), // never from our store; still no reason to stop
+        Ok(event) => to.extend_from_slice(event.as_bytes()),
+        // Never from our store; still no reason to stop.
+        Err(_) => to.extend_from_slice(String::from_utf8_lossy(event).as_bytes()),
     }
-    text.push(']');
+    to.push(b']');
+}
+
+/// `["EVENT",subscription,event]` alone.
+pub fn event(subscription: &SubscriptionId, event: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    push_event(&mut text, subscription, event);
     text
 }
 

@@ -79,8 +79,15 @@ fn an_event_is_served_in_its_own_bytes() {
     let event = object(&fields());
     assert_eq!(
         reply::event(&SubscriptionId::new("a"), event.as_bytes()),
-        format!("[\"EVENT\",\"a\",{event}]")
+        format!("[\"EVENT\",\"a\",{event}]").into_bytes()
     );
+}
+
+#[test]
+fn what_is_no_utf_8_is_replaced_and_the_frame_stays_text() {
+    let text = reply::event(&SubscriptionId::new("a"), b"{\"content\":\"\xff\"}");
+    let replaced = "[\"EVENT\",\"a\",{\"content\":\"\u{fffd}\"}]";
+    assert_eq!(String::from_utf8(text).unwrap(), replaced);
 }
 
 #[test]
