@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/cluster/env.sh
+. e2e/cluster/prerequisites.sh
+need_rust
 cargo build --locked --quiet --workspace --bins
 "$CARGO_TARGET_DIR/debug/operator" crds --write crds
 cp crds/*.yaml config/crd/

@@ -31,14 +31,24 @@ need_rust() {
   own_builds
 }
 
-# cargo knows new sources by their time, not by their place: what another checkout built of this project is built anew for this one.
+# cargo knows new sources by their time, not by their place: what another checkout built of this project is built anew for this one,
+# and not while that one is at work. The lock on file 8 is held as long as the script and what it runs.
 own_builds() {
   local here last=$CARGO_TARGET_DIR/checkout
   here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-  [ "$(cat "$last" 2>/dev/null)" = "$here" ] && return
   mkdir -p "$CARGO_TARGET_DIR"
-  find "$CARGO_TARGET_DIR" -maxdepth 4 -path '*/.fingerprint/*' \( -name 'nostr-fleet-*' -o -name 'relay-config-*' \) -prune -exec rm -rf {} +
+  exec 8>>"$CARGO_TARGET_DIR/checkout.lock"
+  flock -s 8
+  [ "$(cat "$last" 2>/dev/null)" = "$here" ] && return
+  if ! flock -n 8; then
+    flock -s 8
+    [ "$(cat "$last" 2>/dev/null)" = "$here" ] ||
+      missing "a build directory: $(cat "$last" 2>/dev/null) uses $CARGO_TARGET_DIR right now" "wait for that, or name another with CARGO_TARGET_DIR"
+    return
+  fi
+  find "$CARGO_TARGET_DIR/" -maxdepth 4 -path '*/.fingerprint/*' \( -name 'nostr-fleet-*' -o -name 'relay-config-*' \) -prune -exec rm -rf {} +
   echo "$here" >"$last"
+  flock -s 8
 }
 
 need_packages() { # Debian packages…

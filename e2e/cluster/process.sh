@@ -14,7 +14,7 @@ start() { # name, command…: in the namespace, detached; one that runs with oth
     stop "$name"
   fi
   echo "$*" >"$RUN/$name.command"
-  setsid nohup nsenter --net="/run/netns/$NETNS" "$@" >>"$LOG/$name.log" 2>&1 </dev/null 9>&- &
+  setsid nohup nsenter --net="/run/netns/$NETNS" "$@" >>"$LOG/$name.log" 2>&1 </dev/null 8>&- 9>&- &
   echo $! >"$RUN/$name.pid"
 }
 

@@ -51,13 +51,13 @@ configure() { # fills the placeholders of etc/ in
   mv "$CONF/10-bridge.conflist" "$CNI_CONF/"
 }
 
-# What suites that were killed left behind: nobody has used this cluster since.
+# What suites that were killed left behind. Nobody has used this cluster since, if even its etcd did not run.
 remove_leftovers() { kubectl delete namespace -l nostr-fleet/test --wait=false; }
 
 network_up
 configure
 make_keys
-runs kube-apiserver || began=yes
+runs etcd || runs kube-apiserver || began=yes
 control_plane_up
 [ -z "${began:-}" ] || remove_leftovers
 [ "${1:-}" = --control-plane-only ] || node_up

@@ -53,7 +53,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes the first half, in the order of the fields.
-    pub async fn door(&mut self, door: Door) -> Result<(), Error> {
+    pub async fn door(mut self, door: Door) -> Result<Behind<'a>, Error> {
         let Door {
             shards,
             untouched,
@@ -62,29 +62,7 @@ impl<'a> Writer<'a> {
         self.shards(shards).await?;
         self.leave(&untouched);
         self.object(config).await?;
-        Ok(())
-    }
-
-    /// Writes the second half, in the order of the fields, then prunes.
-    pub async fn house(mut self, house: House) -> Result<Applied, Error> {
-        let House {
-            service_account,
-            service,
-            headless,
-            policy,
-            disruption,
-            stateful_set,
-        } = house;
-        self.object(service_account).await?;
-        self.object(service).await?;
-        self.object(headless).await?;
-        if let Some(policy) = policy {
-            self.object(policy).await?;
-        }
-        self.object(disruption).await?;
-        let stateful_set = self.object(stateful_set).await?;
-        self.prune().await?;
-        Ok(Applied { stateful_set })
+        Ok(Behind(self))
     }
 
     async fn object<K>(&mut self, object: K) -> Result<K, Error>
@@ -126,7 +104,7 @@ impl<'a> Writer<'a> {
         futures::future::try_join_all(writes).await.map(drop)
     }
 
-    async fn shard(&self, shard: ConfigMap) -> Result<ConfigMap, Error> {
+    async fn shard(&self, shard: ConfigMap) -> Result<(), Error> {
         let (name, content) = (shard.name_any(), content(&shard));
         let holds = |there: &&Found| there.kind == ConfigMap::kind(&()) && there.name == name;
         let found = self.gathered.found.iter().find(holds);
@@ -137,12 +115,12 @@ impl<'a> Writer<'a> {
         };
         let shelf = &self.context.memory.shelf;
         if version.is_some_and(|version| shelf.holds(self.key, &name, &of(version))) {
-            return Ok(shard);
+            return Ok(());
         }
         let written = self.write(&shard).await?;
         let version = written.resource_version().unwrap_or_default();
         shelf.put(self.key, &name, of(version));
-        Ok(written)
+        Ok(())
     }
 
     /// ConfigMaps that are neither written nor removed.
@@ -183,6 +161,34 @@ impl<'a> Writer<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// A writer whose door is written. Only behind it comes the rest, with what is no longer wanted.
+pub struct Behind<'a>(Writer<'a>);
+
+impl Behind<'_> {
+    /// Writes the second half, in the order of the fields, then prunes.
+    pub async fn house(self, house: House) -> Result<Applied, Error> {
+        let House {
+            service_account,
+            service,
+            headless,
+            policy,
+            disruption,
+            stateful_set,
+        } = house;
+        let Self(mut writer) = self;
+        writer.object(service_account).await?;
+        writer.object(service).await?;
+        writer.object(headless).await?;
+        if let Some(policy) = policy {
+            writer.object(policy).await?;
+        }
+        writer.object(disruption).await?;
+        let stateful_set = writer.object(stateful_set).await?;
+        writer.prune().await?;
+        Ok(Applied { stateful_set })
     }
 }
 

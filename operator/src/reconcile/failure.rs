@@ -1,11 +1,12 @@
-//! A visit that failed → status. What was known stays, what failed is said, and of the lists only what is known by now. Pure.
+//! A visit that failed → status. What was known stays, what failed is said, how pods and claims fare, and of the lists only what
+//! is known by now. Pure.
 
 use super::{
     Outcome,
     error::{Class, Error},
     gather::Gathered,
     judge::{self, Facts, Judgement},
-    report::{allowlists, conditions},
+    report::{allowlists, conditions, measured},
     workload::Workload,
 };
 use crate::{
@@ -32,6 +33,9 @@ const LISTED: [ConditionType; 3] = [
     ConditionType::Degraded,
 ];
 
+/// What is seen of pods and claims, whatever is written.
+const SEEN: [ConditionType; 2] = [ConditionType::Available, ConditionType::StorageReady];
+
 /// What is about the visit itself.
 const PASSING: [ConditionType; 2] = [ConditionType::Reconciling, ConditionType::Stalled];
 
@@ -51,7 +55,7 @@ impl Failure {
             judgements.push(self.told(ConditionType::ConfigurationValid, false));
         }
         let generation = object.meta().generation;
-        let mut status = amended(&old, judgements, generation, now);
+        let mut status = amended(&old, &self.gathered, judgements, generation, now);
         if self.outcome.written().is_some() {
             let paused = ConditionType::Paused.to_string();
             status.conditions.retain(|it| it.type_ != paused);
@@ -97,10 +101,7 @@ impl Failure {
                 "the visit failed before the lists were written: what the pods have stays, as far as is known",
             )];
         }
-        let workload = Workload::of(self.gathered.stateful_set.as_ref());
-        let mut judged = judge::judge(&Facts::new(&self.gathered, &self.outcome, workload));
-        judged.retain(|judged| LISTED.contains(&judged.type_));
-        judged
+        judged(&self.gathered, &self.outcome, &LISTED)
     }
 }
 
@@ -114,14 +115,25 @@ fn denied(judgements: &[Judgement], type_: ConditionType) -> bool {
     judgements.iter().any(denies)
 }
 
-/// An old status with new judgements about a part of it. What they do not name stays; but where they say anything about the
-/// visit itself nothing else is in progress or stalled, and of what was never looked at nobody knows.
+/// What can be said about some conditions.
+fn judged(gathered: &Gathered, outcome: &Outcome, about: &[ConditionType]) -> Vec<Judgement> {
+    let workload = Workload::of(gathered.stateful_set.as_ref());
+    let mut judged = judge::judge(&Facts::new(gathered, outcome, workload));
+    judged.retain(|judged| about.contains(&judged.type_));
+    judged
+}
+
+/// An old status with new judgements about a part of it, and with what is seen of pods and claims. What neither names stays; but
+/// where they say anything about the visit itself nothing else is in progress or stalled, and of what was never looked at
+/// nobody knows.
 pub(super) fn amended(
     old: &Status,
+    gathered: &Gathered,
     mut judgements: Vec<Judgement>,
     generation: Option<i64>,
     now: Timestamp,
 ) -> Status {
+    judgements.extend(judged(gathered, &Outcome::Failed(None), &SEEN));
     let lasting = ConditionType::ALL.into_iter().filter(|it| it.is_lasting());
     for type_ in lasting.filter(|type_| old.condition(*type_).is_none()) {
         if judgements.iter().all(|judged| judged.type_ != type_) {
@@ -139,8 +151,9 @@ pub(super) fn amended(
         }
     }
     conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
+    let workload = Workload::of(gathered.stateful_set.as_ref());
     Status {
         conditions,
-        ..old.clone()
+        ..measured(old.clone(), gathered, workload)
     }
 }

@@ -85,6 +85,15 @@ impl<'a> Facts<'a> {
         self
     }
 
+    /// Is there no pod because none should run?
+    fn is_stopped(&self) -> bool {
+        match self.outcome {
+            Outcome::Applied(..) => true,
+            Outcome::Failed(_) => self.gathered.stateful_set.is_some(),
+            Outcome::Refused(_) | Outcome::Paused => false,
+        }
+    }
+
     /// Why something else is put into force than what was asked for, in one sentence.
     fn rejected(&self) -> Option<Kept> {
         let allowlist = &self.outcome.written()?.allowlist;

@@ -71,7 +71,7 @@ fn status(old: &Status, invalid: &InvalidObject, gathered: &Gathered, now: Times
     Status {
         observed_generation: generation,
         allowlist: lists.map(|lists| report::recounted(gathered, lists)),
-        ..amended(old, judgements, generation, now)
+        ..amended(old, gathered, judgements, generation, now)
     }
 }
 
@@ -96,7 +96,7 @@ mod tests {
             .collect();
         let wanted = [
             ("AllowlistApplied", "Unknown"),
-            ("Available", "Unknown"),
+            ("Available", "False"),
             ("ConfigurationValid", "False"),
             ("Degraded", "Unknown"),
             ("Ready", "False"),
@@ -109,8 +109,8 @@ mod tests {
             "True".clone_into(&mut condition.status);
         }
         let later = status(&served, &invalid, &nothing, now);
-        assert!(later.is(ConditionType::Available) && later.is(ConditionType::StorageReady));
-        assert!(!later.is(ConditionType::Ready));
+        assert!(later.is(ConditionType::Degraded) && !later.is(ConditionType::Ready));
+        assert!(!later.is(ConditionType::Available), "there is no pod");
         let lists = later.condition(ConditionType::AllowlistApplied).unwrap();
         assert_eq!(lists.status, "Unknown", "nothing is written");
         let told = events::transitions(Some(&served), &later);

@@ -35,7 +35,7 @@ pub mod validate;
 pub mod workload;
 
 use crate::{
-    build::{self, Applied, Plan, Shards},
+    build::{self, Applied, Children, Plan, Shards},
     kinds::Kind,
     metrics::Metrics,
     names,
@@ -239,8 +239,9 @@ async fn work<K: Kind>(
     plan.allowlist.shards = Shards::None;
     (gathered.asked, gathered.written) = (None, Written::default());
     let (plan, gathered) = (Arc::new(plan), &*gathered);
-    let mut writer = apply::Writer::new(context, &key, gathered, &children);
-    Box::pin(writer.door(children.door)).await?;
+    let writer = apply::Writer::new(context, &key, gathered, &children);
+    let Children { door, house } = children;
+    let behind = Box::pin(writer.door(door)).await?;
     drop(seat); // others wait for it, and what follows may take long
     progress.written = Some(plan.clone());
     let delivery = Delivery {
@@ -255,7 +256,7 @@ async fn work<K: Kind>(
     };
     // Before the rest: that may be refused, and lists that are written should not wait for it.
     Box::pin(delivery.send(context)).await;
-    let applied = Box::pin(writer.house(children.house)).await?;
+    let applied = Box::pin(behind.house(house)).await?;
     Ok(Outcome::Applied(plan, Box::new(applied)))
 }
 

@@ -32,27 +32,33 @@ pub fn report<K: Kind>(
         _ => gathered.stateful_set.as_ref(),
     };
     let workload = Workload::of(set);
-    let old = object.status().cloned().unwrap_or_default();
+    let mut old = object.status().cloned().unwrap_or_default();
     let generation = object.meta().generation;
     let facts = Facts::new(gathered, outcome, workload).after(&old, generation);
     let conditions = conditions(judge::judge(&facts), &old, generation, now);
+    let storage = old.storage.get_or_insert_default();
+    storage.requested = object.common().storage.size.to_string();
     Status {
         observed_generation: object.meta().generation,
         conditions,
-        replicas: workload.replicas,
-        ready_replicas: workload.ready,
         selector: selector_text(K::APP, &object.name_any()),
         url: match outcome {
             Outcome::Applied(plan, _) => plan.url.clone(),
-            _ => old.url,
+            _ => old.url.clone(),
         },
+        allowlist: allowlists(gathered, outcome, old.allowlist.clone(), now),
+        ..measured(old, gathered, workload)
+    }
+}
+
+/// A status with what pods and claims are by now, whatever was written.
+pub(super) fn measured(old: Status, gathered: &Gathered, workload: Workload) -> Status {
+    Status {
+        replicas: workload.replicas,
+        ready_replicas: workload.ready,
         version: version(gathered).or(old.version),
-        storage: Some(storage(
-            object.common().storage.size.to_string(),
-            gathered,
-            old.storage,
-        )),
-        allowlist: allowlists(gathered, outcome, old.allowlist, now),
+        storage: old.storage.map(|old| storage(gathered, old)),
+        ..old
     }
 }
 
@@ -184,8 +190,7 @@ fn version(gathered: &Gathered) -> Option<String> {
     (!versions.is_empty()).then(|| versions.into_iter().collect::<Vec<_>>().join(", "))
 }
 
-fn storage(requested: String, gathered: &Gathered, old: Option<StorageStatus>) -> StorageStatus {
-    let old = old.unwrap_or_default();
+fn storage(gathered: &Gathered, old: StorageStatus) -> StorageStatus {
     let capacities = gathered.claims.iter().filter_map(|claim| {
         let quantity = claim.status.as_ref()?.capacity.as_ref()?.get("storage")?;
         Some((validate::size(quantity)?, quantity.0.clone()))
@@ -196,7 +201,7 @@ fn storage(requested: String, gathered: &Gathered, old: Option<StorageStatus>) -
         .map(|answer| answer.store.used_bytes)
         .max();
     StorageStatus {
-        requested,
+        requested: old.requested,
         capacity: capacities.min().map(|(_, text)| text),
         used: used.map(two_digits).or(old.used),
     }

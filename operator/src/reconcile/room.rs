@@ -2,19 +2,26 @@
 //! through one process, whose memory is bounded. Whoever needs a seat waits for one, holds it until the lists are written, and
 //! never needs a second.
 
-use futures::{AsyncReadExt, pin_mut};
+use futures::AsyncReadExt;
 use http::Request;
 use kube::{Client, Error};
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::{pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 /// Visits with large lists at the same time. One may take 40 MB: 16 of sources, half as much on the way, entries and shards.
 const SEATS: usize = 2;
 
 /// Answers with ConfigMaps that are read at the same time. One may take 40 MB: two of a megabyte and a half, whose letters may
-/// be six bytes each on the way, and an answer is held twice while it is read.
+/// be six bytes each on the way, in a buffer that doubles, beside what is made of it. An answer that waits takes no memory of
+/// ours: it has a connection of its own (kube speaks HTTP/1), and a visit waits for one at a time.
 const ANSWERS: usize = 2;
+
+/// How long reading an answer may take: longer than any server needs, and no longer than others can wait for the place.
+const READING: Duration = Duration::from_secs(5);
 
 /// Where visits with large lists sit.
 #[derive(Debug)]
@@ -65,12 +72,16 @@ impl Room {
         let answer = client.request_stream(question).await?;
         let permit = self.answers.acquire().await;
         let _permit = permit.expect("this semaphore is never closed");
-        let mut text = Vec::new();
-        pin_mut!(answer);
-        let read = answer.read_to_end(&mut text).await;
-        read.map_err(|why| Error::Service(why.into()))?;
+        let (mut answer, mut text) = (pin!(answer), Vec::new());
+        let read = timeout(READING, answer.read_to_end(&mut text)).await;
+        let read = read.map_err(|_| stalled())?;
+        read.map_err(|why| why.downcast().unwrap_or_else(Error::ReadEvents))?;
         serde_json::from_slice(&text).map_err(Error::SerdeError)
     }
+}
+
+fn stalled() -> Error {
+    Error::Service(format!("the answer does not end within {READING:?}").into())
 }
 
 #[cfg(test)]
@@ -87,22 +98,23 @@ mod tests {
     use hyper::body::Frame;
     use k8s_openapi::api::core::v1::ConfigMap;
     use kube::client::Body;
-    use std::{convert::Infallible, time::Duration};
-    use tokio::time::timeout;
+    use std::io;
 
     const SOON: Duration = Duration::from_millis(50);
     const LONG: Duration = Duration::from_secs(10);
 
-    /// A server that answers by path: never, or with a text that comes at once, or with one that never ends.
+    /// A server that answers by path: never, or with a text that comes at once, never ends, or breaks.
     fn server() -> Client {
         let answer = |request: Request<Body>| async move {
-            let text = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from("{}")))]);
+            let text = stream::iter([Ok(Frame::data(Bytes::from("{}")))]);
+            let cut = stream::iter([Err(io::Error::other("cut"))]);
             let text = match request.uri().path() {
                 "/silent" => return pending().await,
                 "/stalled" => text.chain(stream::pending()).boxed(),
+                "/broken" => text.chain(cut).boxed(),
                 _ => text.boxed(),
             };
-            Ok::<_, Infallible>(Response::new(StreamBody::new(text)))
+            Ok::<_, io::Error>(Response::new(StreamBody::new(text)))
         };
         Client::new(tower::service_fn(answer), "here")
     }
@@ -123,6 +135,14 @@ mod tests {
         assert!(timeout(SOON, ask("/")).await.is_err());
         drop(two);
         assert!(timeout(LONG, ask("/")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_is_an_error_in_its_own_words() {
+        let (room, client) = (Room::default(), server());
+        let asked = room.ask::<ConfigMap>(&client, question("/broken")).await;
+        let why = asked.unwrap_err().to_string();
+        assert_eq!(why, "ServiceError: cut");
     }
 
     #[test]

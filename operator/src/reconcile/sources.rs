@@ -10,7 +10,6 @@ use super::{
     room::{Room, Seat},
 };
 use crate::{api::access::Selector, kinds::Kind, names};
-use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Client, Resource, ResourceExt,
@@ -254,18 +253,12 @@ pub async fn written<K: Kind>(context: &Context, object: &K) -> Result<Written, 
         let there = maps.get(&map).await?;
         Ok::<_, Error>(there.and_then(|map| map.data?.remove(&key)))
     };
-    let shards = (0..relay_config::lists::SHARDS)
-        .map(|number| text(names::shard(&name, number), shard(number)));
-    let (config, shards) = tokio::try_join!(
-        text(names::config(&name), CONFIG_FILE.to_owned()),
-        try_join_all(shards),
-    )?;
     let mut written = Written {
-        config,
+        config: text(names::config(&name), CONFIG_FILE.to_owned()).await?,
         ..Written::default()
     };
-    for (place, shard) in written.shards.iter_mut().zip(shards) {
-        *place = shard;
+    for (number, place) in written.shards.iter_mut().enumerate() {
+        *place = text(names::shard(&name, number), shard(number)).await?;
     }
     Ok(written)
 }

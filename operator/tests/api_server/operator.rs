@@ -65,15 +65,24 @@ impl Space {
         }
     }
 
-    /// Waits until nothing calls for a visit any more: nobody was visited for two seconds, and the scheduler, which may be
-    /// busy with other tests' pods, has looked at those of this one.
+    /// Waits until nothing calls for a visit any more: the scheduler, which may be busy with other tests' pods, has looked at
+    /// those of this one, and then nobody was visited for two seconds.
     pub async fn until_at_rest(&self, operator: &Operator) {
+        let pods = self.of("Pod");
+        eventually("the scheduler has looked at all pods", || async {
+            let pods = pods.list(&ListParams::default()).await.unwrap();
+            let is_judged = |pod: &DynamicObject| {
+                let conditions = pod.data["status"]["conditions"].as_array();
+                let mut types = conditions.into_iter().flatten().map(|it| &it["type"]);
+                types.any(|type_| type_ == "PodScheduled" || type_ == "Ready")
+            };
+            pods.iter().all(is_judged)
+        })
+        .await;
         eventually("the operator rests", || async {
             let before = operator.visits();
             sleep(Duration::from_secs(2)).await;
-            let pods = self.of("Pod").list(&ListParams::default()).await.unwrap();
-            let is_judged = |pod: &DynamicObject| pod.data["status"]["conditions"].is_array();
-            pods.iter().all(is_judged) && operator.visits() == before
+            operator.visits() == before
         })
         .await;
     }

@@ -113,6 +113,9 @@ async fn lists_rotate_while_the_stateful_set_is_invalid() {
         assert!(0.5 < rotations && rotations < 1.5, "{rotations}");
         // Once the pods have it nobody is visited any more.
         space.until_at_rest(&operator).await;
+        let visits = operator.visits();
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        assert_eq!(operator.visits(), visits);
 
         space.town(RESIDENTS).await;
         space.until_said(ConditionType::Stalled, "-").await;
@@ -159,9 +162,11 @@ async fn lists_rotate_while_the_server_fails_at_the_stateful_set() {
 }
 
 #[tokio::test]
-async fn lists_rotate_while_the_first_child_behind_them_is_forbidden() {
+async fn lists_rotate_while_the_first_and_the_last_child_behind_them_are_forbidden() {
     let stalled = (ConditionType::Stalled, "True/Forbidden");
-    lists_rotate_without("/serviceaccounts/", Fault::Refused(403, None), stalled).await;
+    for child in ["/serviceaccounts/", "/statefulsets/"] {
+        lists_rotate_without(child, Fault::Refused(403, None), stalled).await;
+    }
 }
 
 /// Each visit takes all the time that one may take.

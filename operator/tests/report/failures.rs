@@ -2,7 +2,7 @@
 
 use crate::{
     common::{children, plan, settings, town, yaml},
-    scene::{SERVING, applied, at, message, said, that_served, with_answer},
+    scene::{SERVING, STARTING, applied, at, message, said, that_served, with_answer, with_claim},
 };
 use k8s_openapi::api::apps::v1::StatefulSet;
 use nostr_fleet_operator::{
@@ -18,7 +18,7 @@ use nostr_fleet_operator::{
 use serde_json::json;
 use std::sync::Arc;
 
-/// A request that the API server refuses, before anything is written.
+/// A request that the API server refuses, before anything is written; the pod serves.
 fn failure(code: u16, text: &str) -> Failure {
     let status = kube::core::Status {
         code,
@@ -27,7 +27,7 @@ fn failure(code: u16, text: &str) -> Failure {
     };
     Failure {
         error: Error::of("patch", "services town")(kube::Error::Api(Box::new(status))),
-        gathered: Gathered::default(),
+        gathered: having(""),
         outcome: Outcome::Failed(None),
     }
 }
@@ -63,10 +63,15 @@ fn a_passing_failure_changes_only_reconciling() {
 #[test]
 fn a_first_visit_that_fails_names_every_lasting_condition() {
     for (code, ready) in [(503, "Unknown/Pending"), (403, "False/Forbidden")] {
-        let status = failure(code, "no").status(&town("{}"), at(0)).unwrap();
+        let failure = Failure {
+            gathered: Gathered::default(),
+            ..failure(code, "no")
+        };
+        let status = failure.status(&town("{}"), at(0)).unwrap();
         assert_eq!(said(&status, ConditionType::Ready), ready);
+        let available = said(&status, ConditionType::Available);
+        assert_eq!(available, "False/PodsUnavailable", "there is no pod");
         for type_ in [
-            ConditionType::Available,
             ConditionType::Degraded,
             ConditionType::ConfigurationValid,
             ConditionType::StorageReady,
@@ -112,6 +117,60 @@ fn a_failure_that_needs_a_human_stalls() {
     }
 }
 
+#[test]
+fn how_pods_and_claims_fare_is_told_while_visits_fail() {
+    let (relay, _) = with_lists();
+    let claim =
+        |phase: &str| with_claim(&format!("{{phase: {phase}, capacity: {{storage: 9Gi}}}}"));
+    let seen = |set_status: &str, phase: &str| Gathered {
+        stateful_set: Some(set(set_status)),
+        ..claim(phase)
+    };
+    let stopped = Gathered {
+        stateful_set: Some(
+            children("{operation: Stopped}", &settings())
+                .house
+                .stateful_set,
+        ),
+        ..Gathered::default()
+    };
+    for (gathered, available, storage, ready) in [
+        (seen(SERVING, "Bound"), "True/Serving", "True/Bound", 1),
+        (
+            seen(STARTING, "Lost"),
+            "False/PodsUnavailable",
+            "False/ClaimLost",
+            0,
+        ),
+        (
+            Gathered::default(),
+            "False/PodsUnavailable",
+            "Unknown/Pending",
+            0,
+        ),
+        (stopped, "False/Stopped", "Unknown/Pending", 0),
+    ] {
+        for code in [500, 403, 422] {
+            for outcome in [
+                Outcome::Failed(None),
+                Outcome::Failed(Some(Arc::new(plan("{}", &settings())))),
+            ] {
+                let failure = Failure {
+                    error: failure(code, "no").error,
+                    gathered: gathered.clone(),
+                    outcome,
+                };
+                let status = failure.status(&relay, at(5)).unwrap();
+                assert_eq!(said(&status, ConditionType::Available), available);
+                assert_eq!(said(&status, ConditionType::StorageReady), storage);
+                assert_eq!(status.ready_replicas, ready);
+                let capacity = status.storage.unwrap().capacity;
+                assert_eq!(capacity.is_some(), !gathered.claims.is_empty());
+            }
+        }
+    }
+}
+
 const DENY: &str = "access: {write: {mode: Deny}}";
 
 /// A relay that serves, whose pod has its lists in force.
@@ -126,13 +185,18 @@ fn with_lists() -> (NostrRelay, AllowlistStatus) {
     (relay, lists)
 }
 
+/// A StatefulSet of one pod with this status.
+fn set(status: &str) -> StatefulSet {
+    StatefulSet {
+        status: Some(yaml(status)),
+        ..children("{}", &settings()).house.stateful_set
+    }
+}
+
 /// What is found where the pod has the lists of this hash.
 fn having(hash: &str) -> Gathered {
     Gathered {
-        stateful_set: Some(StatefulSet {
-            status: Some(yaml(SERVING)),
-            ..children("{}", &settings()).house.stateful_set
-        }),
+        stateful_set: Some(set(SERVING)),
         ..with_answer(json!({"access": {"hash": hash}}))
     }
 }

@@ -1,5 +1,6 @@
 //! EVENT messages as frames of the socket. What a slice found is many of them in few pieces of memory: one thread makes them
-//! and another lets go of them, and to an allocator that is dear.
+//! and another lets go of them, and to an allocator that is dear. A piece goes when its last message is sent: until then a
+//! slice may hold one piece more than what waits of it.
 
 use crate::wire::{SubscriptionId, reply};
 use bytes::Bytes;
@@ -24,6 +25,7 @@ pub(super) fn event(text: impl Into<Bytes>) -> Message {
 #[derive(Default)]
 pub(super) struct Frames {
     full: Vec<Piece>,
+    /// The first one grows with what is found, which mostly is little.
     last: Piece,
     bytes: usize,
 }
@@ -39,9 +41,9 @@ impl Frames {
     /// Adds the message for an event.
     pub(super) fn push(&mut self, id: &SubscriptionId, event: &[u8]) {
         let held = self.last.text.len();
-        if held > 0 && held + event.len() > PIECE {
+        if held > 0 && held + reply::event_bytes(id, event) > PIECE {
             self.full.push(mem::take(&mut self.last));
-            self.last.text.reserve(PIECE);
+            self.last.text.reserve_exact(PIECE);
         }
         self.bytes += self.last.push(id, event);
     }
@@ -83,12 +85,22 @@ mod tests {
     #[test]
     fn messages_come_out_as_they_were_put_in_whatever_their_size() {
         let id = SubscriptionId::new("a");
-        for sizes in [
-            &[][..],
-            &[0],
-            &[9, PIECE, 0, PIECE / 2, PIECE / 2, 2 * PIECE, 1],
-        ] {
-            let events: Vec<String> = sizes.iter().map(|size| "é".repeat(*size)).collect();
+        let mixed = [
+            9,
+            1,
+            700,
+            PIECE,
+            0,
+            3,
+            PIECE / 2,
+            PIECE / 3,
+            2,
+            2 * PIECE,
+            1,
+            4,
+        ];
+        for (sizes, pieces) in [(&[][..], 1), (&[0], 1), (&[300; 150], 2), (&mixed, 5)] {
+            let events: Vec<String> = sizes.iter().map(|size| "x".repeat(*size)).collect();
             let wanted: Vec<String> = events
                 .iter()
                 .map(|event| format!("[\"EVENT\",\"a\",{event}]"))
@@ -98,6 +110,13 @@ mod tests {
                 frames.push(&id, event.as_bytes());
             }
             assert_eq!(frames.bytes(), wanted.concat().len());
+            assert_eq!(frames.full.len() + 1, pieces, "{sizes:?}");
+            let longer = |piece: &&Piece| piece.text.capacity() > PIECE && piece.ends.len() > 1;
+            assert_eq!(
+                frames.full.iter().skip(1).filter(longer).count(),
+                0,
+                "{sizes:?}"
+            );
             let messages: Vec<String> = frames
                 .into_messages()
                 .map(|message| message.into_text().unwrap().to_string())

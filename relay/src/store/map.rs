@@ -28,7 +28,7 @@ const LINES: usize = 16;
 pub(super) fn fetch_ahead(bytes: &[u8]) {
     for line in bytes.chunks(64).take(LINES) {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a hint, at an address of the slice, which neither reads nor faults.
+        // SAFETY: a hint, at an address of the slice, which neither looks at what is there nor faults.
         unsafe {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());

@@ -315,19 +315,19 @@ impl Segment {
 
     /// The entry of this number; `None` if it is not here, was compacted away, or is damaged.
     pub fn get(&self, number: u64) -> Option<Entry<'_>> {
-        let entry = Entry::read(self.from(number)?)?;
+        let entry = Entry::read(self.bytes_from(number)?)?;
         (entry.number() == number).then_some(entry)
     }
 
     /// The entry of this number will be asked for next.
     pub fn fetch_ahead(&self, number: u64) {
-        if let Some(bytes) = self.from(number) {
+        if let Some(bytes) = self.bytes_from(number) {
             map::fetch_ahead(bytes);
         }
     }
 
     /// All bytes from where the entry of this number begins.
-    fn from(&self, number: u64) -> Option<&[u8]> {
+    fn bytes_from(&self, number: u64) -> Option<&[u8]> {
         let index = usize::try_from(number.checked_sub(self.identity.first)?).ok()?;
         let offset = self.offset(index);
         if offset < HEADER {

@@ -22,7 +22,7 @@ pub fn ok(id: &EventId, accepted: bool, verdict: &Verdict) -> String {
 /// Appends `["EVENT",subscription,event]` with the event's stored text. UTF-8, like all text of a frame.
 pub fn push_event(to: &mut Vec<u8>, subscription: &SubscriptionId, event: &[u8]) {
     let quoted = subscription.quoted();
-    to.reserve(11 + quoted.len() + event.len());
+    to.reserve(event_bytes(subscription, event));
     to.extend_from_slice(b"[\"EVENT\",");
     to.extend_from_slice(quoted.as_bytes());
     to.push(b',');
@@ -32,6 +32,11 @@ pub fn push_event(to: &mut Vec<u8>, subscription: &SubscriptionId, event: &[u8])
         Err(_) => to.extend_from_slice(String::from_utf8_lossy(event).as_bytes()),
     }
     to.push(b']');
+}
+
+/// How long `["EVENT",subscription,event]` is.
+pub fn event_bytes(subscription: &SubscriptionId, event: &[u8]) -> usize {
+    r#"["EVENT",,]"#.len() + subscription.quoted().len() + event.len()
 }
 
 /// `["EVENT",subscription,event]` alone.
