@@ -7,7 +7,9 @@ set -euo pipefail
 TARGET=$CARGO_TARGET_DIR
 [ -d "$TARGET" ] || exit 0
 case $TARGET in "$CACHE"/*) ;; *) exit 0 ;; esac # a directory that the user named is the user's
+exec 8>>"$TARGET/checkout.lock"
+flock -n 8 || exit 0 # somebody builds in it
 find "$TARGET" \( -path '*/incremental/*' -o -path '*/deps/*' \) -type f -atime +7 -mtime +7 -delete
-for more in "$TARGET"/*/incremental "$TARGET"; do
-  if [ "$(du -s --block-size=1G "$TARGET" | cut -f1)" -gt 20 ]; then rm -rf "$more"; fi
-done
+too_large() { [ "$(du -s --block-size=1G "$TARGET" | cut -f1)" -gt 20 ]; }
+if too_large; then rm -rf "$TARGET"/*/incremental; fi
+if too_large; then find "$TARGET" -mindepth 1 -maxdepth 1 ! -name checkout.lock -exec rm -rf {} +; fi

@@ -35,12 +35,12 @@ need_rust() {
 # and not while that one is at work. The lock on file 8 is held as long as the script and what it runs.
 own_builds() {
   local here last=$CARGO_TARGET_DIR/checkout
-  here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+  here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
   mkdir -p "$CARGO_TARGET_DIR"
   exec 8>>"$CARGO_TARGET_DIR/checkout.lock"
   flock -s 8
   [ "$(cat "$last" 2>/dev/null)" = "$here" ] && return
-  if ! flock -n 8; then
+  if ! flock -w 3 8; then
     flock -s 8
     [ "$(cat "$last" 2>/dev/null)" = "$here" ] ||
       missing "a build directory: $(cat "$last" 2>/dev/null) uses $CARGO_TARGET_DIR right now" "wait for that, or name another with CARGO_TARGET_DIR"

@@ -52,7 +52,10 @@ configure() { # fills the placeholders of etc/ in
 }
 
 # What suites that were killed left behind. Nobody has used this cluster since, if even its etcd did not run.
-remove_leftovers() { kubectl get namespace -l nostr-fleet/test -o name | xargs -r kubectl delete --wait=false; }
+remove_leftovers() {
+  kubectl get namespace -l nostr-fleet/test -o name | xargs -r kubectl delete --wait=false --ignore-not-found ||
+    echo "what suites left behind is still there" >&2
+}
 
 network_up
 configure

@@ -6,7 +6,7 @@ use super::{
     error::{Class, Error},
     gather::Gathered,
     judge::{self, Facts, Judgement},
-    report::{allowlists, conditions, measured},
+    report::{allowlists, before, conditions, measured},
     workload::Workload,
 };
 use crate::{
@@ -41,9 +41,9 @@ const PASSING: [ConditionType; 2] = [ConditionType::Reconciling, ConditionType::
 
 impl Failure {
     /// The status after it. A conflict is nobody's news, and of passing failures only the first is told: another text each
-    /// time would be a write each time, and each write a visit. What is in force is told each time.
+    /// time would be a write each time, and each write a visit. What is in force, and how pods fare, is told each time.
     pub fn status<K: Kind>(&self, object: &K, now: Timestamp) -> Option<Status> {
-        let old = object.status().cloned().unwrap_or_default();
+        let old = before(object);
         let class = self.error.class();
         if class == Class::Conflict && self.outcome.written().is_none() {
             return None;
@@ -55,7 +55,14 @@ impl Failure {
             judgements.push(self.told(ConditionType::ConfigurationValid, false));
         }
         let generation = object.meta().generation;
-        let mut status = amended(&old, &self.gathered, judgements, generation, now);
+        let mut status = amended(
+            &old,
+            &self.gathered,
+            &self.outcome,
+            judgements,
+            generation,
+            now,
+        );
         if self.outcome.written().is_some() {
             let paused = ConditionType::Paused.to_string();
             status.conditions.retain(|it| it.type_ != paused);
@@ -123,17 +130,55 @@ fn judged(gathered: &Gathered, outcome: &Outcome, about: &[ConditionType]) -> Ve
     judged
 }
 
+/// How pods and claims fare. Only a visit that knows what is asked for can tell that nothing should run: else that stays.
+fn seen(old: &Status, gathered: &Gathered, outcome: &Outcome) -> Vec<Judgement> {
+    let mut seen = judged(gathered, outcome, &SEEN);
+    let available = old.condition(ConditionType::Available);
+    if outcome.written().is_none()
+        && available.is_some_and(|it| it.reason == Reason::Stopped.to_string())
+    {
+        seen.retain(|it| it.type_ != ConditionType::Available || it.holds == Some(true));
+    }
+    seen
+}
+
+/// What was Ready is not while no pod serves. When one does again, whether all is in effect is known once a visit succeeds.
+fn readiness(old: &Status, seen: &Judgement) -> Option<Judgement> {
+    let ready = old.condition(ConditionType::Ready)?;
+    let said = |reason: Reason| ready.reason == reason.to_string();
+    let lost = said(Reason::PodsUnavailable);
+    let judge = |holds, reason, why: &str| Judgement::new(ConditionType::Ready, holds, reason, why);
+    match (seen.type_, seen.holds) {
+        (ConditionType::Available, Some(false))
+            if ready.status != "False" || lost || said(Reason::Stopped) =>
+        {
+            Some(judge(Some(false), seen.reason, &seen.message))
+        }
+        (ConditionType::Available, Some(true)) if lost => {
+            let why = "pods serve again; whether all that is asked for is in effect is known once a visit succeeds";
+            Some(judge(None, Reason::Pending, why))
+        }
+        _ => None,
+    }
+}
+
 /// An old status with new judgements about a part of it, and with what is seen of pods and claims. What neither names stays; but
 /// where they say anything about the visit itself nothing else is in progress or stalled, and of what was never looked at
 /// nobody knows.
 pub(super) fn amended(
     old: &Status,
     gathered: &Gathered,
+    outcome: &Outcome,
     mut judgements: Vec<Judgement>,
     generation: Option<i64>,
     now: Timestamp,
 ) -> Status {
-    judgements.extend(judged(gathered, &Outcome::Failed(None), &SEEN));
+    let told = judgements.iter().any(|it| PASSING.contains(&it.type_));
+    let seen = seen(old, gathered, outcome);
+    if judgements.iter().all(|it| it.type_ != ConditionType::Ready) {
+        judgements.extend(seen.iter().filter_map(|seen| readiness(old, seen)));
+    }
+    judgements.extend(seen);
     let lasting = ConditionType::ALL.into_iter().filter(|it| it.is_lasting());
     for type_ in lasting.filter(|type_| old.condition(*type_).is_none()) {
         if judgements.iter().all(|judged| judged.type_ != type_) {
@@ -141,7 +186,6 @@ pub(super) fn amended(
             judgements.push(Judgement::new(type_, None, Reason::Pending, message));
         }
     }
-    let told = judgements.iter().any(|it| PASSING.contains(&it.type_));
     let mut conditions = conditions(judgements, old, generation, now);
     for type_ in ConditionType::ALL {
         let name = type_.to_string();

@@ -85,12 +85,12 @@ impl<'a> Facts<'a> {
         self
     }
 
-    /// Is there no pod because none should run?
+    /// Is it known that no pod should run?
     fn is_stopped(&self) -> bool {
         match self.outcome {
-            Outcome::Applied(..) => true,
-            Outcome::Failed(_) => self.gathered.stateful_set.is_some(),
-            Outcome::Refused(_) | Outcome::Paused => false,
+            Outcome::Applied(..) => self.workload.wanted == 0,
+            Outcome::Failed(Some(plan)) => plan.replicas == 0,
+            Outcome::Failed(None) | Outcome::Refused(_) | Outcome::Paused => false,
         }
     }
 

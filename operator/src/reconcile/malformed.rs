@@ -2,7 +2,7 @@
 //! Their pods stay as they are; their status says what is wrong.
 
 use super::{
-    Context,
+    Context, Outcome,
     error::Error,
     failure::{amended, unknown_lists},
     gather::{self, Gathered},
@@ -71,7 +71,14 @@ fn status(old: &Status, invalid: &InvalidObject, gathered: &Gathered, now: Times
     Status {
         observed_generation: generation,
         allowlist: lists.map(|lists| report::recounted(gathered, lists)),
-        ..amended(old, gathered, judgements, generation, now)
+        ..amended(
+            old,
+            gathered,
+            &Outcome::Failed(None),
+            judgements,
+            generation,
+            now,
+        )
     }
 }
 

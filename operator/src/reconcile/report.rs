@@ -32,12 +32,10 @@ pub fn report<K: Kind>(
         _ => gathered.stateful_set.as_ref(),
     };
     let workload = Workload::of(set);
-    let mut old = object.status().cloned().unwrap_or_default();
+    let old = before(object);
     let generation = object.meta().generation;
     let facts = Facts::new(gathered, outcome, workload).after(&old, generation);
     let conditions = conditions(judge::judge(&facts), &old, generation, now);
-    let storage = old.storage.get_or_insert_default();
-    storage.requested = object.common().storage.size.to_string();
     Status {
         observed_generation: object.meta().generation,
         conditions,
@@ -49,6 +47,14 @@ pub fn report<K: Kind>(
         allowlist: allowlists(gathered, outcome, old.allowlist.clone(), now),
         ..measured(old, gathered, workload)
     }
+}
+
+/// What was said before, and what is asked for now.
+pub(super) fn before<K: Kind>(object: &K) -> Status {
+    let mut old = object.status().cloned().unwrap_or_default();
+    let storage = old.storage.get_or_insert_default();
+    storage.requested = object.common().storage.size.to_string();
+    old
 }
 
 /// A status with what pods and claims are by now, whatever was written.

@@ -2,7 +2,7 @@
 //! through one process, whose memory is bounded. Whoever needs a seat waits for one, holds it until the lists are written, and
 //! never needs a second.
 
-use futures::AsyncReadExt;
+use futures::AsyncBufReadExt;
 use http::Request;
 use kube::{Client, Error};
 use serde::de::DeserializeOwned;
@@ -20,14 +20,15 @@ const SEATS: usize = 2;
 /// ours: it has a connection of its own (kube speaks HTTP/1), and a visit waits for one at a time.
 const ANSWERS: usize = 2;
 
-/// How long reading an answer may take: longer than any server needs, and no longer than others can wait for the place.
-const READING: Duration = Duration::from_secs(5);
+/// How long an answer that is read may bring nothing more: then others get its place.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Where visits with large lists sit.
 #[derive(Debug)]
 pub struct Room {
     seats: Arc<Semaphore>,
     answers: Semaphore,
+    silence: Duration,
 }
 
 impl Default for Room {
@@ -35,6 +36,7 @@ impl Default for Room {
         Self {
             seats: Arc::new(Semaphore::new(SEATS)),
             answers: Semaphore::new(ANSWERS),
+            silence: SILENCE,
         }
     }
 }
@@ -73,15 +75,19 @@ impl Room {
         let permit = self.answers.acquire().await;
         let _permit = permit.expect("this semaphore is never closed");
         let (mut answer, mut text) = (pin!(answer), Vec::new());
-        let read = timeout(READING, answer.read_to_end(&mut text)).await;
-        let read = read.map_err(|_| stalled())?;
-        read.map_err(|why| why.downcast().unwrap_or_else(Error::ReadEvents))?;
+        loop {
+            let more = timeout(self.silence, answer.fill_buf()).await;
+            let more = more.map_err(|_| Error::Service("the answer stalls".into()))?;
+            let more = more.map_err(|why| why.downcast().unwrap_or_else(Error::ReadEvents))?;
+            if more.is_empty() {
+                break;
+            }
+            text.extend_from_slice(more);
+            let taken = more.len();
+            answer.consume_unpin(taken);
+        }
         serde_json::from_slice(&text).map_err(Error::SerdeError)
     }
-}
-
-fn stalled() -> Error {
-    Error::Service(format!("the answer does not end within {READING:?}").into())
 }
 
 #[cfg(test)]
@@ -134,6 +140,22 @@ mod tests {
         join_all(two.iter_mut().map(|it| timeout(SOON, it))).await;
         assert!(timeout(SOON, ask("/")).await.is_err());
         drop(two);
+        assert!(timeout(LONG, ask("/")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_stalls_gives_its_place_back() {
+        let (client, room) = (server(), Room::default());
+        let room = Room {
+            silence: SOON,
+            ..room
+        };
+        let ask = |path| Box::pin(room.ask::<ConfigMap>(&client, question(path)));
+        let stalled = [(); 3].map(|()| timeout(LONG, ask("/stalled")));
+        for answer in join_all(stalled).await {
+            let why = answer.unwrap().unwrap_err().to_string();
+            assert_eq!(why, "ServiceError: the answer stalls");
+        }
         assert!(timeout(LONG, ask("/")).await.is_ok());
     }
 

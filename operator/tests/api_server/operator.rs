@@ -65,24 +65,28 @@ impl Space {
         }
     }
 
-    /// Waits until nothing calls for a visit any more: the scheduler, which may be busy with other tests' pods, has looked at
-    /// those of this one, and then nobody was visited for two seconds.
+    /// Waits until nothing calls for a visit any more: all pods are there, the scheduler, which may be busy with other tests'
+    /// pods, had looked at them, and then nobody was visited for two seconds.
     pub async fn until_at_rest(&self, operator: &Operator) {
-        let pods = self.of("Pod");
-        eventually("the scheduler has looked at all pods", || async {
-            let pods = pods.list(&ListParams::default()).await.unwrap();
-            let is_judged = |pod: &DynamicObject| {
-                let conditions = pod.data["status"]["conditions"].as_array();
-                let mut types = conditions.into_iter().flatten().map(|it| &it["type"]);
-                types.any(|type_| type_ == "PodScheduled" || type_ == "Ready")
-            };
-            pods.iter().all(is_judged)
-        })
-        .await;
+        let is_judged = |pod: &DynamicObject| {
+            let conditions = pod.data["status"]["conditions"].as_array();
+            let mut types = conditions.into_iter().flatten().map(|it| &it["type"]);
+            types.any(|type_| type_ == "PodScheduled" || type_ == "Ready")
+        };
+        let wanted = |set: &DynamicObject| set.data["spec"]["replicas"].as_u64().unwrap_or(1);
+        let (sets, pods) = (self.of("StatefulSet"), self.of("Pod"));
         eventually("the operator rests", || async {
+            let wanted: u64 = sets
+                .list(&ListParams::default())
+                .await
+                .unwrap()
+                .iter()
+                .map(wanted)
+                .sum();
+            let pods = pods.list(&ListParams::default()).await.unwrap().items;
             let before = operator.visits();
             sleep(Duration::from_secs(2)).await;
-            operator.visits() == before
+            pods.len() as u64 == wanted && pods.iter().all(is_judged) && operator.visits() == before
         })
         .await;
     }

@@ -69,6 +69,7 @@ fn a_first_visit_that_fails_names_every_lasting_condition() {
         };
         let status = failure.status(&town("{}"), at(0)).unwrap();
         assert_eq!(said(&status, ConditionType::Ready), ready);
+        assert_eq!(status.storage.as_ref().unwrap().requested, "10Gi");
         let available = said(&status, ConditionType::Available);
         assert_eq!(available, "False/PodsUnavailable", "there is no pod");
         for type_ in [
@@ -117,57 +118,95 @@ fn a_failure_that_needs_a_human_stalls() {
     }
 }
 
+/// What a visit with this failure says of a relay.
+fn after(relay: &NostrRelay, code: u16, gathered: &Gathered, outcome: Outcome) -> Status {
+    let failure = Failure {
+        gathered: gathered.clone(),
+        outcome,
+        ..failure(code, "no")
+    };
+    failure.status(relay, at(5)).unwrap()
+}
+
+fn written(spec: &str) -> Outcome {
+    Outcome::Failed(Some(Arc::new(plan(spec, &settings()))))
+}
+
+/// A pod and a claim.
+fn seen(set_status: &str, phase: &str) -> Gathered {
+    Gathered {
+        stateful_set: Some(set(set_status)),
+        ..with_claim(&format!("{{phase: {phase}, capacity: {{storage: 9Gi}}}}"))
+    }
+}
+
 #[test]
 fn how_pods_and_claims_fare_is_told_while_visits_fail() {
-    let (relay, _) = with_lists();
-    let claim =
-        |phase: &str| with_claim(&format!("{{phase: {phase}, capacity: {{storage: 9Gi}}}}"));
-    let seen = |set_status: &str, phase: &str| Gathered {
-        stateful_set: Some(set(set_status)),
-        ..claim(phase)
-    };
-    let stopped = Gathered {
-        stateful_set: Some(
-            children("{operation: Stopped}", &settings())
-                .house
-                .stateful_set,
-        ),
-        ..Gathered::default()
-    };
-    for (gathered, available, storage, ready) in [
-        (seen(SERVING, "Bound"), "True/Serving", "True/Bound", 1),
+    let (mut relay, _) = with_lists();
+    let lost = "False/PodsUnavailable";
+    for (gathered, ready, available, storage, pods) in [
         (
-            seen(STARTING, "Lost"),
-            "False/PodsUnavailable",
-            "False/ClaimLost",
-            0,
+            seen(SERVING, "Bound"),
+            "True/Serving",
+            "True/Serving",
+            "True/Bound",
+            1,
         ),
-        (
-            Gathered::default(),
-            "False/PodsUnavailable",
-            "Unknown/Pending",
-            0,
-        ),
-        (stopped, "False/Stopped", "Unknown/Pending", 0),
+        (seen(STARTING, "Lost"), lost, lost, "False/ClaimLost", 0),
+        (Gathered::default(), lost, lost, "Unknown/Pending", 0),
     ] {
         for code in [500, 403, 422] {
-            for outcome in [
-                Outcome::Failed(None),
-                Outcome::Failed(Some(Arc::new(plan("{}", &settings())))),
-            ] {
-                let failure = Failure {
-                    error: failure(code, "no").error,
-                    gathered: gathered.clone(),
-                    outcome,
-                };
-                let status = failure.status(&relay, at(5)).unwrap();
-                assert_eq!(said(&status, ConditionType::Available), available);
-                assert_eq!(said(&status, ConditionType::StorageReady), storage);
-                assert_eq!(status.ready_replicas, ready);
-                let capacity = status.storage.unwrap().capacity;
-                assert_eq!(capacity.is_some(), !gathered.claims.is_empty());
+            for outcome in [Outcome::Failed(None), written("{}")] {
+                let status = after(&relay, code, &gathered, outcome);
+                let of = |type_| said(&status, type_);
+                assert_eq!(of(ConditionType::Available), available);
+                assert_eq!(of(ConditionType::StorageReady), storage);
+                if code == 500 {
+                    assert_eq!(of(ConditionType::Ready), ready);
+                }
+                assert_eq!(status.ready_replicas, pods);
+                let stored = status.storage.clone().unwrap();
+                assert_eq!(stored.capacity.is_some(), !gathered.claims.is_empty());
             }
         }
+        relay.status = Some(after(&relay, 500, &gathered, written("{}")));
+        let again = after(&relay, 500, &gathered, written("{}"));
+        assert!(report::same(relay.status.as_ref(), &again), "one write");
+    }
+    let back = after(&relay, 500, &seen(SERVING, "Bound"), written("{}"));
+    assert_eq!(said(&back, ConditionType::Available), "True/Serving");
+    assert_eq!(
+        said(&back, ConditionType::Ready),
+        "Unknown/Pending",
+        "nobody knows of the rest"
+    );
+}
+
+#[test]
+fn that_no_pod_should_run_is_told_by_who_knows_what_is_asked_for() {
+    const STOPPED: &str = "{operation: Stopped}";
+    let none = Gathered {
+        stateful_set: Some(children(STOPPED, &settings()).house.stateful_set),
+        ..Gathered::default()
+    };
+    let mut stopped = town(STOPPED);
+    stopped.status = Some(report::report(
+        &stopped,
+        &none,
+        &applied(STOPPED, "{}"),
+        at(0),
+    ));
+    let (serving, _) = with_lists();
+    for (relay, outcome, available) in [
+        (&stopped, Outcome::Failed(None), "False/Stopped"),
+        (&stopped, written(STOPPED), "False/Stopped"),
+        (&stopped, written("{}"), "False/PodsUnavailable"),
+        (&serving, Outcome::Failed(None), "False/PodsUnavailable"),
+        (&serving, written(STOPPED), "False/Stopped"),
+    ] {
+        let status = after(relay, 500, &none, outcome);
+        assert_eq!(said(&status, ConditionType::Available), available);
+        assert_eq!(said(&status, ConditionType::Ready), available);
     }
 }
 

@@ -1,6 +1,6 @@
 //! EVENT messages as frames of the socket. What a slice found is many of them in few pieces of memory: one thread makes them
 //! and another lets go of them, and to an allocator that is dear. A piece goes when its last message is sent: until then a
-//! slice may hold one piece more than what waits of it.
+//! slice may hold two pieces more than what waits of it.
 
 use crate::wire::{SubscriptionId, reply};
 use bytes::Bytes;
@@ -40,10 +40,10 @@ struct Piece {
 impl Frames {
     /// Adds the message for an event.
     pub(super) fn push(&mut self, id: &SubscriptionId, event: &[u8]) {
-        let held = self.last.text.len();
-        if held > 0 && held + reply::event_bytes(id, event) > PIECE {
+        let (held, more) = (self.last.text.len(), reply::event_bytes(id, event));
+        if held > 0 && held + more > PIECE {
             self.full.push(mem::take(&mut self.last));
-            self.last.text.reserve_exact(PIECE);
+            self.last.text.reserve_exact(PIECE.max(more));
         }
         self.bytes += self.last.push(id, event);
     }
@@ -99,7 +99,13 @@ mod tests {
             1,
             4,
         ];
-        for (sizes, pieces) in [(&[][..], 1), (&[0], 1), (&[300; 150], 2), (&mixed, 5)] {
+        for (sizes, pieces) in [
+            (&[][..], 1),
+            (&[0], 1),
+            (&[300; 150], 2),
+            (&[40; 1300], 3),
+            (&mixed, 5),
+        ] {
             let events: Vec<String> = sizes.iter().map(|size| "x".repeat(*size)).collect();
             let wanted: Vec<String> = events
                 .iter()

@@ -71,7 +71,7 @@ pub(super) fn available(facts: &Facts) -> Judgement {
         Workload { ready, .. } if ready > 0 => {
             Judgement::new(Available, true, Reason::Serving, serving(ready))
         }
-        Workload { wanted: 0, .. } if facts.is_stopped() => {
+        _ if facts.is_stopped() => {
             Judgement::new(Available, false, Reason::Stopped, "no pod should run")
         }
         _ => Judgement::new(
