@@ -39,11 +39,12 @@ own_builds() {
   mkdir -p "$CARGO_TARGET_DIR"
   exec 8>>"$CARGO_TARGET_DIR/checkout.lock"
   flock -s 8
-  [ "$(cat "$last" 2>/dev/null)" = "$here" ] && return
+  whose() { cat "$last" 2>/dev/null || true; }
+  [ "$(whose)" = "$here" ] && return
   if ! flock -w 3 8; then
     flock -s 8
-    [ "$(cat "$last" 2>/dev/null)" = "$here" ] ||
-      missing "a build directory: $(cat "$last" 2>/dev/null) uses $CARGO_TARGET_DIR right now" "wait for that, or name another with CARGO_TARGET_DIR"
+    [ "$(whose)" = "$here" ] ||
+      missing "a build directory: $(whose) uses $CARGO_TARGET_DIR right now" "wait for that, or name another with CARGO_TARGET_DIR"
     return
   fi
   find "$CARGO_TARGET_DIR/" -maxdepth 4 -path '*/.fingerprint/*' \( -name 'nostr-fleet-*' -o -name 'relay-config-*' \) -prune -exec rm -rf {} +

@@ -26,16 +26,6 @@ pub struct Failure {
     pub outcome: Outcome,
 }
 
-/// What is about the lists that are written.
-const LISTED: [ConditionType; 3] = [
-    ConditionType::AllowlistApplied,
-    ConditionType::ConfigurationValid,
-    ConditionType::Degraded,
-];
-
-/// What is seen of pods and claims, whatever is written.
-const SEEN: [ConditionType; 2] = [ConditionType::Available, ConditionType::StorageReady];
-
 /// What is about the visit itself.
 const PASSING: [ConditionType; 2] = [ConditionType::Reconciling, ConditionType::Stalled];
 
@@ -108,7 +98,8 @@ impl Failure {
                 "the visit failed before the lists were written: what the pods have stays, as far as is known",
             )];
         }
-        judged(&self.gathered, &self.outcome, &LISTED)
+        let workload = Workload::of(self.gathered.stateful_set.as_ref());
+        judge::lists(&Facts::new(&self.gathered, &self.outcome, workload)).into()
     }
 }
 
@@ -122,17 +113,14 @@ fn denied(judgements: &[Judgement], type_: ConditionType) -> bool {
     judgements.iter().any(denies)
 }
 
-/// What can be said about some conditions.
-fn judged(gathered: &Gathered, outcome: &Outcome, about: &[ConditionType]) -> Vec<Judgement> {
-    let workload = Workload::of(gathered.stateful_set.as_ref());
-    let mut judged = judge::judge(&Facts::new(gathered, outcome, workload));
-    judged.retain(|judged| about.contains(&judged.type_));
-    judged
-}
-
 /// How pods and claims fare. Only a visit that knows what is asked for can tell that nothing should run: else that stays.
-fn seen(old: &Status, gathered: &Gathered, outcome: &Outcome) -> Vec<Judgement> {
-    let mut seen = judged(gathered, outcome, &SEEN);
+fn seen(
+    old: &Status,
+    gathered: &Gathered,
+    outcome: &Outcome,
+    workload: Workload,
+) -> Vec<Judgement> {
+    let mut seen = Vec::from(judge::seen(&Facts::new(gathered, outcome, workload)));
     let available = old.condition(ConditionType::Available);
     if outcome.written().is_none()
         && available.is_some_and(|it| it.reason == Reason::Stopped.to_string())
@@ -174,7 +162,8 @@ pub(super) fn amended(
     now: Timestamp,
 ) -> Status {
     let told = judgements.iter().any(|it| PASSING.contains(&it.type_));
-    let seen = seen(old, gathered, outcome);
+    let workload = Workload::of(gathered.stateful_set.as_ref());
+    let seen = seen(old, gathered, outcome, workload);
     if judgements.iter().all(|it| it.type_ != ConditionType::Ready) {
         judgements.extend(seen.iter().filter_map(|seen| readiness(old, seen)));
     }
@@ -195,7 +184,6 @@ pub(super) fn amended(
         }
     }
     conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
-    let workload = Workload::of(gathered.stateful_set.as_ref());
     Status {
         conditions,
         ..measured(old.clone(), gathered, workload)

@@ -113,18 +113,27 @@ impl<'a> Facts<'a> {
 /// All judgements; Reconciling, Stalled and Paused only while they hold.
 pub fn judge(facts: &Facts) -> Vec<Judgement> {
     let ready = ready::ready(facts);
-    let mut all = vec![
-        ready::available(facts),
-        degraded::degraded(facts),
-        configuration::configuration_valid(facts),
-        allowlist::allowlist_applied(facts),
-        storage::storage_ready(facts),
-    ];
+    let mut all = Vec::from(lists(facts));
+    all.extend(seen(facts));
     all.extend(ready::reconciling(facts, &ready));
     all.extend(stalled(facts));
     all.extend(paused(facts));
     all.push(ready);
     all
+}
+
+/// What is about the lists that are written.
+pub(super) fn lists(facts: &Facts) -> [Judgement; 3] {
+    [
+        degraded::degraded(facts),
+        configuration::configuration_valid(facts),
+        allowlist::allowlist_applied(facts),
+    ]
+}
+
+/// What is seen of pods and claims, whatever is written.
+pub(super) fn seen(facts: &Facts) -> [Judgement; 2] {
+    [ready::available(facts), storage::storage_ready(facts)]
 }
 
 /// Present only while True, as kstatus reads it.

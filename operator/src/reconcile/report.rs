@@ -37,7 +37,7 @@ pub fn report<K: Kind>(
     let facts = Facts::new(gathered, outcome, workload).after(&old, generation);
     let conditions = conditions(judge::judge(&facts), &old, generation, now);
     Status {
-        observed_generation: object.meta().generation,
+        observed_generation: generation,
         conditions,
         selector: selector_text(K::APP, &object.name_any()),
         url: match outcome {
